@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+
+static enum err
+failed(const char *what, const char *path)
+{
+	int kept = errno;
+
+	return err_say(err_from_errno(kept), "cannot %s '%s': %s", what, path,
+	    strerror(kept));
+}
+
+enum err
+file_read(const char *path, size_t max, struct buf *out)
+{
+	CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t start = out->len;
+
+	if (fd < 0)
+		return failed("open", path);
+	for (;;) {
+		uint8_t *to = buf_room(out, 65536);
+		ssize_t n;
+
+		if (to == NULL)
+			return out->err;
+		do
+			n = read(fd, to, 65536);
+		while (n < 0 && errno == EINTR);
+		if (n < 0)
+			return failed("read", path);
+		out->len -= 65536 - (size_t)n;
+		if (out->len - start > max)
+			return err_say(ERR_TOOBIG,
+			    "'%s' is larger than %zu bytes", path, max);
+		if (n == 0)
+			return out->err;
+	}
+}
+
+enum err
+file_pwrite(int fd, const void *buf, size_t n, off_t off)
+{
+	const uint8_t *p = buf;
+
+	while (n > 0) {
+		ssize_t k = pwrite(fd, p, n, off);
+
+		if (k < 0 && errno == EINTR)
+			continue;
+		if (k < 0)
+			return err_from_errno(errno);
+		p += k;
+		n -= (size_t)k;
+		off += k;
+	}
+	return ERR_OK;
+}
+
+enum err
+file_pread(int fd, void *buf, size_t n, off_t off)
+{
+	uint8_t *p = buf;
+
+	while (n > 0) {
+		ssize_t k = pread(fd, p, n, off);
+
+		if (k < 0 && errno == EINTR)
+			continue;
+		if (k < 0)
+			return err_from_errno(errno);
+		if (k == 0)
+			return ERR_CORRUPT;
+		p += k;
+		n -= (size_t)k;
+		off += k;
+	}
+	return ERR_OK;
+}
+
+enum err
+file_sync_dir(const char *path)
+{
+	CLEANUP_FD int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 || fsync(fd) != 0)
+		return failed("sync directory", path);
+	return ERR_OK;
+}
+
+static enum err
+sync_parent(const char *path)
+{
+	CLEANUP(free) char *dir = strdup(path);
+	char *slash;
+
+	if (dir == NULL)
+		return ERR_NOMEM;
+	slash = strrchr(dir, '/');
+	if (slash == NULL)
+		return file_sync_dir(".");
+	*(slash == dir ? slash + 1 : slash) = '\0';
+	return file_sync_dir(dir);
+}
+
+/* Write ${tmp} durably; the caller gives it its name. */
+static enum err
+write_tmp(const char *tmp, const void *bytes, size_t len, mode_t mode)
+{
+	CLEANUP_FD int fd = open(tmp,
+	    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+
+	if (fd < 0)
+		return failed("create", tmp);
+	if (file_pwrite(fd, bytes, len, 0) != ERR_OK || fsync(fd) != 0)
+		return failed("write", tmp);
+	return ERR_OK;
+}
+
+static enum err
+write_whole(const char *path, const void *bytes, size_t len, mode_t mode,
+    bool replace)
+{
+	CLEANUP(free) char *tmp = NULL;
+	enum err e;
+
+	if (asprintf(&tmp, "%s.%ld.tmp", path, (long)getpid()) < 0) {
+		tmp = NULL;
+		return ERR_NOMEM;
+	}
+	(void)unlink(tmp); /* left over from a crash of an equal pid */
+	e = write_tmp(tmp, bytes, len, mode);
+	if (e == ERR_OK &&
+	    (replace ? rename(tmp, path) : link(tmp, path)) != 0)
+		e = failed("create", path);
+	if (e != ERR_OK || !replace)
+		(void)unlink(tmp);
+	return e == ERR_OK ? sync_parent(path) : e;
+}
+
+enum err
+file_write(const char *path, const void *bytes, size_t len, mode_t mode)
+{
+	return write_whole(path, bytes, len, mode, true);
+}
+
+enum err
+file_create(const char *path, const void *bytes, size_t len, mode_t mode)
+{
+	return write_whole(path, bytes, len, mode, false);
+}
+
+enum err
+file_mkdirs(const char *path)
+{
+	CLEANUP(free) char *dir = strdup(path);
+	struct stat st;
+
+	if (dir == NULL)
+		return ERR_NOMEM;
+	for (char *p = dir + 1; *p; p++) {
+		if (*p != '/')
+			continue;
+		*p = '\0';
+		if (mkdir(dir, 0700) != 0 && errno != EEXIST)
+			return failed("make directory", dir);
+		*p = '/';
+	}
+	if (mkdir(dir, 0700) == 0)
+		return sync_parent(dir);
+	if (errno != EEXIST)
+		return failed("make directory", dir);
+	if (stat(dir, &st) != 0 || !S_ISDIR(st.st_mode))
+		return err_say(ERR_INVAL, "'%s' is not a directory", dir);
+	return ERR_OK;
+}
+
+char *
+file_join(const char *dir, const char *name)
+{
+	char *path = NULL;
+
+	if (name[0] == '/')
+		return strdup(name);
+	if (asprintf(&path, "%s/%s", dir, name) < 0)
+		return NULL;
+	return path;
+}
+
+enum err
+file_lock(const char *path, int *out_fd)
+{
+	CLEANUP_FD int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	int kept;
+
+	if (fd < 0)
+		return failed("open", path);
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+		if (errno == EWOULDBLOCK)
+			return err_say(ERR_BUSY,
+			    "'%s' is in use by another process; stop it first",
+			    path);
+		return failed("lock", path);
+	}
+	kept = fd;
+	fd = -1;
+	*out_fd = kept;
+	return ERR_OK;
+}

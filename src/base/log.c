@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "base/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Set once at start, before any other thread. */
+static const char *prog = "consentfs";
+static enum log_level wanted = LOG_INFO;
+static log_sink sink_fn;
+
+void
+log_start(const char *program, enum log_level level)
+{
+	prog = program;
+	wanted = level;
+}
+
+void
+log_set_sink(log_sink sink)
+{
+	sink_fn = sink;
+}
+
+/* Control characters of foreign text must not reach a terminal or forge a
+ * second line. */
+static void
+plain(char *s)
+{
+	for (; *s; s++)
+		if ((unsigned char)*s < 0x20 || *s == 0x7f)
+			*s = '?';
+}
+
+void
+log_line(enum log_level level, const char *fmt, ...)
+{
+	static const char *const names[] = { "error", "warning", "info",
+		"debug" };
+	char text[1024], line[1200];
+	va_list ap;
+	int n;
+
+	if (level > wanted)
+		return;
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	plain(text);
+	if (sink_fn) {
+		sink_fn(level, text);
+		return;
+	}
+	n = snprintf(line, sizeof(line), "%s: %s: %s\n", prog, names[level],
+	    text);
+	if (n > 0 && write(STDERR_FILENO, line, strlen(line)) < 0)
+		return; /* nowhere left to say it */
+}

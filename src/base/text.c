@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "base/text.h"
+
+#include <sodium.h>
+#include <string.h>
+
+static const char alphabet[] =
+    "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
+
+const char *
+text58(const void *bytes, size_t len, struct text58 *out)
+{
+	const uint8_t *in = bytes;
+	uint8_t digits[TEXT58_CHARS] = { 0 };
+	size_t n = 0, zeros = 0, o = 0;
+
+	if (len > TEXT58_MAX_BYTES)
+		len = TEXT58_MAX_BYTES;
+	while (zeros < len && in[zeros] == 0)
+		zeros++;
+	for (size_t i = zeros; i < len; i++) {
+		unsigned carry = in[i];
+
+		for (size_t k = 0; k < n || carry; k++) {
+			carry += (unsigned)digits[k] << 8;
+			digits[k] = (uint8_t)(carry % 58);
+			carry /= 58;
+			if (k >= n)
+				n = k + 1;
+		}
+	}
+	for (; o < zeros; o++)
+		out->s[o] = '1';
+	while (n > 0)
+		out->s[o++] = alphabet[digits[--n]];
+	out->s[o] = '\0';
+	return out->s;
+}
+
+enum err
+text58_read_any(const char *s, void *out, size_t cap, size_t *out_len)
+{
+	uint8_t bytes[TEXT58_MAX_BYTES] = { 0 }; /* little-endian */
+	size_t n = 0, zeros = 0;
+
+	if (strnlen(s, TEXT58_CHARS) >= TEXT58_CHARS)
+		return ERR_FORMAT;
+	for (; *s == '1'; s++)
+		zeros++;
+	for (; *s; s++) {
+		const char *at = strchr(alphabet, *s);
+		unsigned carry;
+
+		if (at == NULL)
+			return ERR_FORMAT;
+		carry = (unsigned)(at - alphabet);
+		for (size_t k = 0; k < n || carry; k++) {
+			if (k >= sizeof(bytes))
+				return ERR_FORMAT;
+			carry += (unsigned)bytes[k] * 58;
+			bytes[k] = (uint8_t)carry;
+			carry >>= 8;
+			if (k >= n)
+				n = k + 1;
+		}
+	}
+	if (zeros + n > cap)
+		return ERR_FORMAT;
+	memset(out, 0, zeros);
+	for (size_t i = 0; i < n; i++)
+		((uint8_t *)out)[zeros + i] = bytes[n - 1 - i];
+	*out_len = zeros + n;
+	return ERR_OK;
+}
+
+enum err
+text58_read(const char *s, void *out, size_t len)
+{
+	uint8_t tmp[TEXT58_MAX_BYTES];
+	size_t n;
+
+	if (len > sizeof(tmp) ||
+	    text58_read_any(s, tmp, sizeof(tmp), &n) != ERR_OK || n != len)
+		return ERR_FORMAT;
+	memcpy(out, tmp, len);
+	return ERR_OK;
+}
+
+void
+text64(const void *bytes, size_t len, struct buf *out)
+{
+	size_t n = sodium_base64_encoded_len(len,
+	    sodium_base64_VARIANT_ORIGINAL);
+	uint8_t *to = buf_room(out, n);
+
+	if (to == NULL)
+		return;
+	sodium_bin2base64((char *)to, n, bytes, len,
+	    sodium_base64_VARIANT_ORIGINAL);
+	out->len--; /* its NUL */
+}
+
+enum err
+text64_read(const char *s, size_t len, struct buf *out)
+{
+	size_t n = 0, room = len / 4 * 3 + 3;
+	uint8_t *to = buf_room(out, room);
+
+	if (to == NULL)
+		return out->err;
+	if (sodium_base642bin(to, room, s, len, NULL, &n, NULL,
+		sodium_base64_VARIANT_ORIGINAL) != 0) {
+		out->len -= room;
+		return ERR_FORMAT;
+	}
+	out->len -= room - n;
+	return ERR_OK;
+}
+
+void
+text_hex(const void *bytes, size_t len, char *out)
+{
+	sodium_bin2hex(out, 2 * len + 1, bytes, len);
+}
+
+enum err
+text_hex_read(const char *s, void *out, size_t len)
+{
+	size_t n = 0;
+
+	if (strlen(s) != 2 * len ||
+	    sodium_hex2bin(out, len, s, 2 * len, NULL, &n, NULL) != 0 ||
+	    n != len)
+		return ERR_FORMAT;
+	return ERR_OK;
+}
+
+/* The length of the UTF-8 sequence at ${p}, 0 if it is none (RFC 3629). */
+static size_t
+sequence(const uint8_t *p, size_t left)
+{
+	static const struct {
+		uint8_t mask, lead;
+		uint32_t least;
+	} kinds[] = { { 0x80, 0x00, 1 }, { 0xe0, 0xc0, 0x80 },
+		{ 0xf0, 0xe0, 0x800 }, { 0xf8, 0xf0, 0x10000 } };
+
+	for (size_t k = 0; k < 4; k++) {
+		uint32_t c = p[0] & (uint8_t)~kinds[k].mask;
+
+		if ((p[0] & kinds[k].mask) != kinds[k].lead)
+			continue;
+		if (left < k + 1)
+			return 0;
+		for (size_t i = 1; i <= k; i++) {
+			if ((p[i] & 0xc0) != 0x80)
+				return 0;
+			c = c << 6 | (p[i] & 0x3f);
+		}
+		if (c < kinds[k].least || c > 0x10ffff ||
+		    (c >= 0xd800 && c <= 0xdfff))
+			return 0;
+		return k + 1;
+	}
+	return 0;
+}
+
+bool
+text_is_utf8(const char *s, size_t len)
+{
+	const uint8_t *p = (const uint8_t *)s;
+
+	while (len > 0) {
+		size_t n = sequence(p, len);
+
+		if (n == 0)
+			return false;
+		p += n;
+		len -= n;
+	}
+	return true;
+}

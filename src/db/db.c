@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "db/db_internal.h"
+
+#define MAX_TABLES 32
+#define MAX_READERS 510
+#define PAGE 4096
+#define META "meta" /* our own table, beside the ${MAX_TABLES} of callers */
+
+enum err
+db_err(const struct db *d, int rc, const char *what)
+{
+	static const struct {
+		int rc;
+		enum err e;
+		const char *hint;
+	} map[] = {
+		{ MDB_MAP_FULL, ERR_NOSPACE, "; raise its size limit" },
+		{ MDB_TXN_FULL, ERR_NOSPACE, "; change less at once" },
+		{ MDB_READERS_FULL, ERR_BUSY, "; stop some programs" },
+		{ MDB_MAP_RESIZED, ERR_CONFLICT,
+		    "; another program uses a greater size limit, start again "
+		    "with the same" },
+		{ MDB_VERSION_MISMATCH, ERR_UNSUPPORTED,
+		    "; use the program that wrote it" },
+		{ MDB_INVALID, ERR_CORRUPT, "; restore it or rebuild it" },
+		{ MDB_CORRUPTED, ERR_CORRUPT, "; restore it or rebuild it" },
+		{ MDB_PAGE_NOTFOUND, ERR_CORRUPT,
+		    "; restore it or rebuild it" },
+		{ MDB_INCOMPATIBLE, ERR_CORRUPT, "; restore it or rebuild it" },
+		{ MDB_PANIC, ERR_IO, "; start the program again" },
+		{ MDB_BAD_VALSIZE, ERR_INVAL, "" },
+		{ MDB_DBS_FULL, ERR_INVAL, "" },
+		{ MDB_BAD_DBI, ERR_INVAL, "" },
+		{ MDB_BAD_TXN, ERR_INVAL, "" },
+	};
+	enum err e = rc > 0 ? err_from_errno(rc) : ERR_IO;
+	const char *hint = "";
+
+	for (size_t i = 0; i < ARRAY_LEN(map); i++)
+		if (map[i].rc == rc) {
+			e = map[i].e;
+			hint = map[i].hint;
+		}
+	return err_say(e, "cannot %s database '%s': %s%s", what, d->dir,
+	    mdb_strerror(rc), hint);
+}
+
+/* The first use: only an environment without any table may take our name. */
+static enum err
+write_format(struct db *d, MDB_txn *txn, const struct db_opts *opts)
+{
+	CLEANUP_BUF struct buf v = { 0 };
+	MDB_val key = { 6, (char[]){ "format" } }, val;
+	MDB_dbi meta;
+	int rc;
+
+	buf_u32(&v, opts->version);
+	buf_str(&v, opts->format);
+	if (v.err)
+		return v.err;
+	val = (MDB_val){ v.len, v.p };
+	rc = mdb_dbi_open(txn, META, MDB_CREATE, &meta);
+	if (rc == 0)
+		rc = mdb_put(txn, meta, &key, &val, 0);
+	return rc ? db_err(d, rc, "prepare") : ERR_OK;
+}
+
+static enum err
+read_format(struct db *d, MDB_txn *txn, MDB_dbi meta,
+    const struct db_opts *opts)
+{
+	MDB_val key = { 6, (char[]){ "format" } }, val;
+	size_t n = strlen(opts->format);
+	uint32_t version;
+	struct rd r;
+	int rc = mdb_get(txn, meta, &key, &val);
+
+	if (rc)
+		return db_err(d, rc == MDB_NOTFOUND ? MDB_CORRUPTED : rc,
+		    "read the format of");
+	rd_init(&r, val.mv_data, val.mv_size);
+	version = rd_u32(&r);
+	if (r.err)
+		return db_err(d, MDB_CORRUPTED, "read the format of");
+	if (version == opts->version && r.left == n &&
+	    memcmp(r.p, opts->format, n) == 0)
+		return ERR_OK;
+	return err_say(ERR_UNSUPPORTED,
+	    "database '%s' has format '%.*s' version %u, this program reads "
+	    "'%s' version %u; use the program that wrote it",
+	    d->dir, r.left > 64 ? 64 : (int)r.left, (const char *)r.p, version,
+	    opts->format, opts->version);
+}
+
+static enum err
+check_format_in(struct db *d, MDB_txn *txn, const struct db_opts *opts)
+{
+	MDB_stat st;
+	MDB_dbi dbi;
+	int rc = mdb_dbi_open(txn, META, 0, &dbi);
+
+	if (rc == 0)
+		return read_format(d, txn, dbi, opts);
+	if (rc != MDB_NOTFOUND)
+		return db_err(d, rc, "open");
+	rc = mdb_dbi_open(txn, NULL, 0, &dbi);
+	if (rc == 0)
+		rc = mdb_stat(txn, dbi, &st);
+	if (rc)
+		return db_err(d, rc, "open");
+	if (st.ms_entries > 0)
+		return err_say(ERR_UNSUPPORTED,
+		    "database '%s' names no format, this program reads '%s' "
+		    "version %u; move it away",
+		    d->dir, opts->format, opts->version);
+	return write_format(d, txn, opts);
+}
+
+static enum err
+check_format(struct db *d, const struct db_opts *opts)
+{
+	MDB_txn *txn;
+	enum err e;
+	int rc = mdb_txn_begin(d->env, NULL, 0, &txn);
+
+	if (rc)
+		return db_err(d, rc, "open");
+	e = check_format_in(d, txn, opts);
+	if (e) {
+		mdb_txn_abort(txn);
+		return e;
+	}
+	rc = mdb_txn_commit(txn);
+	return rc ? db_err(d, rc, "prepare") : ERR_OK;
+}
+
+/*
+ * LMDB reads pages through a map: beyond the end of a file that was cut short
+ * the process would die of SIGBUS.  With blocks there it reads zeros, which
+ * LMDB reports as damage.
+ */
+static enum err
+cover_pages(struct db *d)
+{
+	MDB_envinfo info;
+	MDB_stat st;
+	struct stat file;
+	off_t need;
+	int fd, rc;
+
+	if ((rc = mdb_env_info(d->env, &info)) != 0 ||
+	    (rc = mdb_env_stat(d->env, &st)) != 0 ||
+	    (rc = mdb_env_get_fd(d->env, &fd)) != 0)
+		return db_err(d, rc, "open");
+	need = (off_t)(info.me_last_pgno + 1) * (off_t)st.ms_psize;
+	if (fstat(fd, &file) != 0)
+		return db_err(d, errno, "open");
+	if (file.st_size >= need)
+		return ERR_OK;
+	rc = posix_fallocate(fd, 0, need);
+	return rc ? db_err(d, rc, "open") : ERR_OK;
+}
+
+static enum err
+open_env(struct db *d, const struct db_opts *opts)
+{
+	uint64_t size = (opts->max_bytes + PAGE - 1) / PAGE * PAGE;
+	int dead, rc;
+
+	if ((rc = mdb_env_create(&d->env)) != 0 ||
+	    (rc = mdb_env_set_mapsize(d->env, size)) != 0 ||
+	    (rc = mdb_env_set_maxdbs(d->env, MAX_TABLES + 1)) != 0 ||
+	    (rc = mdb_env_set_maxreaders(d->env, MAX_READERS)) != 0 ||
+	    (rc = mdb_env_open(d->env, d->dir, MDB_NOTLS, 0600)) != 0 ||
+	    (rc = mdb_reader_check(d->env, &dead)) != 0)
+		return db_err(d, rc, "open");
+	d->readers_checked = clock_boot_ms();
+	return cover_pages(d);
+}
+
+enum err
+db_open(const char *dir, const struct db_opts *opts, struct db **out)
+{
+	CLEANUP(db_close) struct db *d = NULL;
+	enum err e;
+
+	if (opts->max_bytes == 0 || opts->max_bytes > SIZE_MAX / 2)
+		return err_say(ERR_INVAL, "database '%s' needs a size limit",
+		    dir);
+	d = calloc(1, sizeof(*d));
+	if (d == NULL || (d->dir = strdup(dir)) == NULL)
+		return ERR_NOMEM;
+	if ((e = file_mkdirs(dir)) != ERR_OK ||
+	    (e = open_env(d, opts)) != ERR_OK ||
+	    (e = check_format(d, opts)) != ERR_OK ||
+	    (e = file_sync_dir(dir)) != ERR_OK)
+		return e;
+	*out = TAKE(d);
+	return ERR_OK;
+}
+
+void
+db_close(struct db *d)
+{
+	if (d == NULL)
+		return;
+	if (d->env)
+		mdb_env_close(d->env);
+	free(d->dir);
+	free(d);
+}
+
+enum err
+db_table(struct db *d, const char *name, struct db_table *out)
+{
+	MDB_txn *txn;
+	MDB_dbi dbi;
+	int rc;
+
+	if (name[0] == '\0' || strcmp(name, META) == 0)
+		return err_say(ERR_INVAL, "a table cannot be named '%s'", name);
+	rc = mdb_txn_begin(d->env, NULL, 0, &txn);
+	if (rc)
+		return db_err(d, rc, "open a table of");
+	rc = mdb_dbi_open(txn, name, MDB_CREATE, &dbi);
+	if (rc)
+		mdb_txn_abort(txn);
+	else
+		rc = mdb_txn_commit(txn);
+	if (rc)
+		return db_err(d, rc, "open a table of");
+	out->dbi = dbi;
+	return ERR_OK;
+}

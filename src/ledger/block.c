@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "ledger/ledger_internal.h"
+
+#include "base/log.h"
+
+#define MAX_BLOCK_TXS 65536
+#define ATOMIC_CONTAINER 120
+
+void
+ledger_block_bytes(const struct ledger_block *b, const struct tx_id *ids,
+    size_t n, struct buf *out)
+{
+	struct seal_part part = { ids, n * sizeof(*ids) };
+	uint8_t root[32];
+
+	seal_hash(NULL, &part, 1, root);
+	buf_u8(out, 1);
+	buf_u64(out, b->height);
+	buf_u64(out, (uint64_t)b->time);
+	buf_put(out, b->reference.b, sizeof(b->reference.b));
+	buf_put(out, b->generator.b, sizeof(b->generator.b));
+	buf_put(out, root, sizeof(root));
+	buf_u32(out, (uint32_t)n);
+}
+
+void
+ledger_txs_free(struct ledger_tx **tx, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		ledger_tx_free(tx[i]);
+	free(tx);
+}
+
+void
+ledger_block_free(struct ledger_block *b)
+{
+	if (b == NULL)
+		return;
+	ledger_txs_free(b->tx, b->ntx);
+	free(b);
+}
+
+static enum err
+append(struct ledger_tx ***tx, size_t *n, struct ledger_tx *one)
+{
+	if ((*n & (*n - 1)) == 0) { /* full: sizes are powers of two */
+		struct ledger_tx **more = realloc(*tx,
+		    (*n ? 2 * *n : 1) * sizeof(*more));
+
+		if (more == NULL) {
+			ledger_tx_free(one);
+			return ERR_NOMEM;
+		}
+		*tx = more;
+	}
+	(*tx)[(*n)++] = one;
+	return ERR_OK;
+}
+
+/*
+ * What a foreign network can have accepted though we cannot check it: several
+ * proofs or another proof of an account with a script, keys that we refuse,
+ * newer versions.  Everybody skips them, so everybody reads the same.  A body
+ * that does not have its id, or another JSON, is no such case.
+ */
+static bool
+may_skip(enum err e, enum ledger_tx_flaw flaw)
+{
+	if (e == ERR_NOMEM || flaw == LEDGER_FLAW_JSON)
+		return false;
+	return !(e == ERR_FORGED && flaw == LEDGER_FLAW_CUSTOM);
+}
+
+static void
+log_skipped(const json_t *j, enum err e)
+{
+	struct tx_id id = { { 0 } };
+	const char *s = json_string_value(json_object_get(j, "id"));
+
+	if (s && text58_read(s, id.b, sizeof(id.b)) == ERR_OK)
+		log_debug("ledger: transaction %s is not counted: %s",
+		    TEXT58(&id), err_detail(e));
+}
+
+struct gather {
+	struct ledger_tx ***tx;
+	size_t *n;
+	bool skip; /* transactions that we cannot check */
+	uint64_t height;
+};
+
+static enum err
+gather_data(struct gather *g, const json_t *j, struct tx_id *out_id)
+{
+	struct ledger_tx *tx = NULL;
+	enum ledger_tx_flaw flaw;
+	enum err e = ledger_tx_read_chain(j, &tx, &flaw);
+
+	if (e && g->skip && may_skip(e, flaw)) {
+		log_skipped(j, e);
+		return ERR_OK;
+	}
+	if (e)
+		return e == ERR_TOOBIG ? ERR_FORMAT : e;
+	tx->height = g->height;
+	*out_id = tx->id;
+	return append(g->tx, g->n, tx);
+}
+
+/* A container's badge transactions stand inside it, one level deep. */
+static enum err
+gather_container(struct gather *g, const json_t *j)
+{
+	const json_t *inner = json_object_get(j, "transactions");
+	struct tx_id id;
+	enum err e = ERR_OK;
+
+	if (!json_is_array(inner) || json_array_size(inner) > MAX_BLOCK_TXS)
+		return err_say(ERR_FORMAT,
+		    "an atomic container has no transactions");
+	for (size_t i = 0; e == ERR_OK && i < json_array_size(inner); i++) {
+		const json_t *t = json_array_get(inner, i);
+
+		if (json_integer_value(json_object_get(t, "type")) == 12)
+			e = gather_data(g, t, &id);
+	}
+	return e;
+}
+
+/* ${out_id}: as rebuilt for data transactions, as told for others. */
+static enum err
+gather_one(struct gather *g, const json_t *j, struct tx_id *out_id)
+{
+	json_int_t type = json_integer_value(json_object_get(j, "type"));
+	const char *s = json_string_value(json_object_get(j, "id"));
+
+	memset(out_id, 0, sizeof(*out_id));
+	if (!json_is_integer(json_object_get(j, "type")))
+		return err_say(ERR_FORMAT, "a transaction has no type");
+	if (type == 12)
+		return gather_data(g, j, out_id);
+	if (s && text58_read(s, out_id->b, sizeof(out_id->b)) != ERR_OK)
+		memset(out_id, 0, sizeof(*out_id)); /* older kinds: longer */
+	return type == ATOMIC_CONTAINER ? gather_container(g, j) : ERR_OK;
+}
+
+enum err
+ledger_txs_read(const json_t *array, struct ledger_tx ***tx, size_t *n)
+{
+	struct gather g = { tx, n, true, 0 };
+	struct tx_id id;
+	enum err e = ERR_OK;
+
+	if (!json_is_array(array))
+		return err_say(ERR_FORMAT, "transactions are not an array");
+	for (size_t i = 0; e == ERR_OK && i < json_array_size(array); i++) {
+		e = gather_one(&g, json_array_get(array, i), &id);
+		/* nobody vouches for a pool: one bad row hides no other */
+		if (e == ERR_FORMAT || e == ERR_FORGED) {
+			log_debug("ledger: pool: %s", err_detail(e));
+			e = ERR_OK;
+		}
+	}
+	return e;
+}
+
+static enum err
+read_head(struct js *r, struct ledger_block *b)
+{
+	b->height = (uint64_t)js_int(r, "height", 1, INT64_MAX);
+	b->time = js_int(r, "timestamp", 0, INT64_MAX);
+	JS_58(r, "signature", &b->id);
+	JS_58(r, "reference", &b->reference);
+	if (js_has(r, "generatorPublicKey"))
+		JS_58(r, "generatorPublicKey", &b->generator);
+	return r->err;
+}
+
+static enum err
+read_txs(struct js *r, struct ledger_block *b, bool pinned, struct buf *ids)
+{
+	const json_t *txs = js_array(r, "transactions", MAX_BLOCK_TXS);
+	struct gather g = { &b->tx, &b->ntx, !pinned, b->height };
+	struct tx_id id;
+	enum err e = r->err;
+
+	b->nall = json_array_size(txs);
+	for (size_t i = 0; e == ERR_OK && i < b->nall; i++) {
+		e = gather_one(&g, json_array_get(txs, i), &id);
+		buf_put(ids, id.b, sizeof(id.b));
+	}
+	if (e == ERR_OK && js_int_opt(r, "transactionCount", 0, INT64_MAX,
+			       (int64_t)b->nall) != (int64_t)b->nall)
+		return err_say(ERR_FORMAT,
+		    "block %llu does not have as many transactions as it says",
+		    (unsigned long long)b->height);
+	return e ? e : r->err ? r->err : ids->err;
+}
+
+static enum err
+check_signature(struct ledger_block *b, const struct pubkey *generator,
+    const struct buf *ids)
+{
+	static const struct pubkey none;
+	CLEANUP_BUF struct buf bytes = { 0 };
+	enum err e = ERR_FORGED;
+
+	if (ID_EQ(&b->generator, &none) || ID_EQ(&b->generator, generator)) {
+		b->generator = *generator;
+		ledger_block_bytes(b, (const struct tx_id *)ids->p, b->nall,
+		    &bytes);
+		e = bytes.err ? bytes.err :
+				seal_verify(generator, SEAL_BLOCK, NULL,
+				    &bytes, &b->id);
+	}
+	if (e == ERR_FORGED)
+		return err_say(e,
+		    "block %llu is not signed by the configured generator",
+		    (unsigned long long)b->height);
+	return e;
+}
+
+enum err
+ledger_block_read(const json_t *json, const struct pubkey *generator,
+    struct ledger_block **out)
+{
+	CLEANUP(ledger_block_free) struct ledger_block *b = NULL;
+	CLEANUP_BUF struct buf ids = { 0 };
+	struct js r;
+	enum err e;
+
+	b = calloc(1, sizeof(*b));
+	if (b == NULL)
+		return ERR_NOMEM;
+	js_init(&r, json);
+	e = read_head(&r, b);
+	if (e == ERR_OK)
+		e = read_txs(&r, b, generator != NULL, &ids);
+	if (e == ERR_OK && generator)
+		e = check_signature(b, generator, &ids);
+	if (e)
+		return e;
+	*out = TAKE(b);
+	return ERR_OK;
+}

@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * ledger: data transactions, the node's REST API, the follower and the outbox.
+ * It carries opaque entries: what they hold is nobody's business here.  A
+ * node is never believed: every transaction is rebuilt from its JSON and its
+ * id and signature checked.  Formats: PROTOCOL.ledger.
+ */
+#ifndef LEDGER_LEDGER_H
+#define LEDGER_LEDGER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/ids.h"
+#include "base/js.h"
+#include "http/http.h"
+#include "seal/seal.h"
+
+/* ---- transactions: ledger/tx.c, ledger/tx_json.c ---- */
+
+#define LEDGER_MAX_ENTRIES 100
+#define LEDGER_MAX_TX 150000	 /* of ours; a node takes 153 600 */
+#define LEDGER_MAX_TX_ANY 153600 /* of anybody's, full bytes */
+#define LEDGER_MAX_VALUE 32767
+#define LEDGER_MAX_KEY 300 /* UTF-8 bytes of 100 UTF-16 units */
+
+enum ledger_value { /* as on the wire */
+	LEDGER_INTEGER = 0,
+	LEDGER_BOOLEAN = 1,
+	LEDGER_BINARY = 2,
+	LEDGER_STRING = 3,
+};
+
+struct ledger_entry {
+	char *key; /* UTF-8, owned by the transaction */
+	enum ledger_value type;
+	int64_t number; /* INTEGER, BOOLEAN */
+	uint8_t *value; /* BINARY, STRING; owned */
+	size_t len;
+};
+
+struct ledger_tx {
+	uint8_t version; /* 1, 2; 3 only read */
+	struct pubkey sender, author;
+	size_t nentries;
+	struct ledger_entry *entry;
+	int64_t timestamp, fee;
+	bool has_asset;
+	uint8_t asset[32];
+	uint8_t badge; /* v3: 0 none, 1 without, 2 with trusted sender */
+	uint8_t trusted[26];
+	struct sig proof;
+	struct tx_id id;  /* filled in by encode, sign, read */
+	uint64_t height;  /* 0: unconfirmed or unknown */
+	struct buf body;  /* the signed bytes */
+};
+
+/**
+ * ledger_tx_new(out):
+ * Make an empty version 2 transaction.
+ */
+enum err ledger_tx_new(struct ledger_tx **out) must_check;
+
+/**
+ * ledger_tx_free(tx):
+ * NULL is allowed.
+ */
+void ledger_tx_free(struct ledger_tx *tx);
+DEFINE_CLEANUP(struct ledger_tx *, ledger_tx_free);
+
+/**
+ * ledger_tx_binary(tx, key, p, n):
+ * Add a binary entry (copied).
+ * Errors: TOOBIG, INVAL (key), NOMEM.
+ */
+enum err ledger_tx_binary(struct ledger_tx *tx, const char *key, const void *p,
+    size_t n) must_check;
+
+/**
+ * ledger_tx_encode(tx):
+ * Fill in body and id.
+ * Errors: TOOBIG (entries, value, whole), INVAL (key empty, twice), NOMEM.
+ */
+enum err ledger_tx_encode(struct ledger_tx *tx) must_check;
+
+/**
+ * ledger_tx_full_size(tx):
+ * Return the length of the full bytes (0x00 || body || proofs).
+ */
+size_t ledger_tx_full_size(const struct ledger_tx *tx);
+
+/**
+ * ledger_tx_sign(tx, id):
+ * Set sender and author to ${id}, encode, sign.
+ */
+enum err ledger_tx_sign(struct ledger_tx *tx, const struct seal_identity *id)
+    must_check;
+
+/**
+ * ledger_tx_json(tx, chain_byte, out):
+ * Return the JSON of a broadcast or answer (with id, sender, author; height if
+ * known), a new reference.
+ */
+enum err ledger_tx_json(const struct ledger_tx *tx, uint8_t chain_byte,
+    json_t **out) must_check;
+
+/**
+ * ledger_tx_read(json, out):
+ * Rebuild a data transaction (type 12, versions 1-3) from its JSON, check
+ * limits, id (if given) and signature.
+ * Errors: FORMAT, UNSUPPORTED (another type), FORGED (id or signature).
+ */
+enum err ledger_tx_read(const json_t *json, struct ledger_tx **out) must_check;
+
+/* What a node must tell apart when it answers a broadcast. */
+enum ledger_tx_flaw {
+	LEDGER_FLAW_NONE,
+	LEDGER_FLAW_JSON,     /* wrong member types: 400/1 */
+	LEDGER_FLAW_BIG,      /* 400/10 */
+	LEDGER_FLAW_KEY,      /* invalid public key: 400/108 */
+	LEDGER_FLAW_PROOF,    /* not one proof, or a wrong signature: 400/112 */
+	LEDGER_FLAW_CUSTOM,   /* duplicate or empty keys, version: 400/199 */
+};
+
+/**
+ * ledger_tx_read_strict(json, out, out_flaw):
+ * As ledger_tx_read(), and tell a node which answer is due.  Members id and
+ * height are ignored, as nodes do.
+ */
+enum err ledger_tx_read_strict(const json_t *json, struct ledger_tx **out,
+    enum ledger_tx_flaw *out_flaw) must_check;
+
+/* Entries of ours: "cfs1." + base58(16 bytes) */
+
+/**
+ * ledger_entry_name(key, out):
+ * Write the entry key's text into ${out}.
+ */
+const char *ledger_entry_name(const struct entry_key *key,
+    struct text58 *out);
+
+/**
+ * ledger_entry_read(name, out):
+ * Errors: FORMAT (not an entry of ours).
+ */
+enum err ledger_entry_read(const char *name, struct entry_key *out) must_check;
+
+/**
+ * ledger_entry_find(tx, key):
+ * Return the entry with our key ${key}, borrowed, or NULL.
+ */
+const struct ledger_entry *ledger_entry_find(const struct ledger_tx *tx,
+    const struct entry_key *key);
+
+/* ---- the node's REST API: ledger/node.c ---- */
+
+struct ledger_node_opts {
+	const char *url;
+	const char *api_key; /* NULL: none */
+	const char *ca_file, *pinned_key; /* TLS */
+	struct chain chain;
+	bool has_generator; /* blocks must be signed by it */
+	struct pubkey generator;
+};
+
+struct ledger_node; /* any thread */
+
+/**
+ * ledger_node_new(opts, out):
+ * Make a client; no call is made yet.
+ */
+enum err ledger_node_new(const struct ledger_node_opts *opts,
+    struct ledger_node **out) must_check;
+
+/**
+ * ledger_node_free(n):
+ * NULL is allowed.
+ */
+void ledger_node_free(struct ledger_node *n);
+DEFINE_CLEANUP(struct ledger_node *, ledger_node_free);
+
+/**
+ * ledger_node_handshake(n):
+ * Check chain id byte, crypto type and the id of block 1 against the chain.
+ * Errors: FORK (another chain, named), UNSUPPORTED (crypto type), UNREACHABLE,
+ * TIMEOUT, FORMAT.
+ */
+enum err ledger_node_handshake(struct ledger_node *n) must_check;
+
+/**
+ * ledger_node_broadcast(n, json, id):
+ * Send a signed transaction.  OK also when the node has it already.
+ * Errors: NODE (refused, with the node's number and message), BUSY (try
+ * later), UNREACHABLE, TIMEOUT.
+ */
+enum err ledger_node_broadcast(struct ledger_node *n, const char *json,
+    const struct tx_id *id) must_check;
+
+/**
+ * ledger_node_tx(n, id, out):
+ * Fetch and check transaction ${id}, confirmed (height set) or not.
+ * Errors: NOTFOUND, FORGED, FORMAT, UNREACHABLE, TIMEOUT.
+ */
+enum err ledger_node_tx(struct ledger_node *n, const struct tx_id *id,
+    struct ledger_tx **out) must_check;
+
+/**
+ * ledger_node_wait(n, height, ms, cancel):
+ * Return when the node is higher than ${height} or has unconfirmed
+ * transactions, or after ${ms}: by the embedded node's long poll, else by
+ * sleeping at most a second.
+ */
+void ledger_node_wait(struct ledger_node *n, uint64_t height, int64_t ms,
+    const volatile bool *cancel);
+
+/* ---- blocks and the follower: ledger/block.c, ledger/follow.c ---- */
+
+#define LEDGER_BLOCK_ID 64
+
+struct ledger_block {
+	uint64_t height;
+	struct sig id, reference; /* reference: id of the parent */
+	int64_t time;
+	struct pubkey generator; /* zero if the node does not say */
+	size_t ntx; /* data transactions, in order, type 120 opened */
+	struct ledger_tx **tx;
+	size_t nall; /* transactions of all types */
+};
+
+/**
+ * ledger_block_bytes(b, ids, n, out):
+ * Append the bytes that the embedded node signs (use SEAL_BLOCK): version 1,
+ * height, time, reference, generator, H(ids), count.
+ */
+void ledger_block_bytes(const struct ledger_block *b, const struct tx_id *ids,
+    size_t n, struct buf *out);
+
+/**
+ * ledger_block_read(json, generator, out):
+ * Read a block's JSON, check all transactions and, if ${generator} is not
+ * NULL, its signature by that key.
+ * Errors: FORMAT, FORGED, NOMEM.
+ */
+enum err ledger_block_read(const json_t *json, const struct pubkey *generator,
+    struct ledger_block **out) must_check;
+
+/**
+ * ledger_block_free(b):
+ * NULL is allowed.
+ */
+void ledger_block_free(struct ledger_block *b);
+DEFINE_CLEANUP(struct ledger_block *, ledger_block_free);
+
+/*
+ * Who takes the blocks.  Only final blocks are given to block(), in order,
+ * each once; the sink keeps the position durably with their effects.
+ * Transactions that are not final yet (pool, newest blocks) are given to
+ * pending(), possibly again and again.
+ */
+struct ledger_sink {
+	void *ctx;
+	/* newest block taken; height 0: none yet */
+	enum err (*position)(void *ctx, uint64_t *height, struct sig *id);
+	enum err (*block)(void *ctx, const struct ledger_block *b);
+	enum err (*pending)(void *ctx, const struct ledger_tx *tx);
+	/* a whole round is done: everything up to the head is in */
+	void (*done)(void *ctx);
+};
+
+struct ledger_follow_opts {
+	struct ledger_node *node;  /* borrowed */
+	struct ledger_sink sink;   /* copied */
+	unsigned final_depth;	   /* 1: embedded node */
+	int64_t poll_ms;	   /* longest wait between two looks */
+};
+
+struct ledger_follower;
+
+/**
+ * ledger_follow_new(opts, out):
+ * Make a follower; it does nothing by itself yet.
+ */
+enum err ledger_follow_new(const struct ledger_follow_opts *opts,
+    struct ledger_follower **out) must_check;
+
+/**
+ * ledger_follow_step(f):
+ * Catch up with the node once.  Not while the thread runs.
+ * Errors: those of the node and the sink; FORK (the node's chain does not
+ * continue ours: nothing is fresh any more until it does).
+ */
+enum err ledger_follow_step(struct ledger_follower *f) must_check;
+
+/**
+ * ledger_follow_start(f):
+ * Catch up again and again in a thread of its own, until ledger_follow_free().
+ */
+enum err ledger_follow_start(struct ledger_follower *f) must_check;
+
+/**
+ * ledger_follow_kick(f):
+ * Look now.  Any thread.
+ */
+void ledger_follow_kick(struct ledger_follower *f);
+
+/**
+ * ledger_follow_free(f):
+ * Stop the thread and free; NULL is allowed.
+ */
+void ledger_follow_free(struct ledger_follower *f);
+DEFINE_CLEANUP(struct ledger_follower *, ledger_follow_free);
+
+struct ledger_head {
+	uint64_t height;
+	int64_t time;	 /* block time of the newest verified block */
+	int64_t age_ms;	 /* trusted time minus block time; INT64_MAX: none */
+	enum err error;	 /* of the newest round */
+};
+
+/**
+ * ledger_follow_head(f, out):
+ * What is known of the head now.  trusted time = max(wall clock, block time
+ * seen + boot time elapsed since).  Any thread, never blocks for long.
+ */
+void ledger_follow_head(struct ledger_follower *f, struct ledger_head *out);
+
+/* ---- the outbox: ledger/outbox.c ---- */
+
+struct ledger_outbox_opts {
+	const char *dir;
+	const struct seal_identity *id; /* signs; borrowed */
+	struct chain chain;
+	uint8_t version; /* of transactions: 1 or 2 */
+	int64_t fee;
+};
+
+/*
+ * Signed transactions, kept until they are final, and the counters that must
+ * change together with them.  Several processes may share one outbox.
+ */
+struct ledger_outbox;
+
+/**
+ * ledger_outbox_open(opts, out):
+ * Errors: those of db_open().
+ */
+enum err ledger_outbox_open(const struct ledger_outbox_opts *opts,
+    struct ledger_outbox **out) must_check;
+
+/**
+ * ledger_outbox_close(o):
+ * Stop the sender and close; NULL is allowed.
+ */
+void ledger_outbox_close(struct ledger_outbox *o);
+DEFINE_CLEANUP(struct ledger_outbox *, ledger_outbox_close);
+
+/* A draft: an open write on the outbox.  All of it or nothing is kept. */
+struct ledger_draft;
+
+/**
+ * ledger_draft_begin(o, out):
+ * Begin; waits for the draft of another thread or process.
+ */
+enum err ledger_draft_begin(struct ledger_outbox *o, struct ledger_draft **out)
+    must_check;
+
+/**
+ * ledger_draft_abort(d):
+ * Throw away; NULL is allowed.
+ */
+void ledger_draft_abort(struct ledger_draft *d);
+DEFINE_CLEANUP(struct ledger_draft *, ledger_draft_abort);
+
+/**
+ * ledger_draft_count(d, name, n, floor):
+ * Return the next value of the counter ${name} (${n} bytes): its last value
+ * plus one, or ${floor} if that is larger.
+ */
+uint64_t ledger_draft_count(struct ledger_draft *d, const void *name, size_t n,
+    uint64_t floor);
+
+/**
+ * ledger_draft_get(d, name), ledger_draft_set(d, name, value):
+ * A number kept beside the transactions (the journal's drained position).
+ */
+uint64_t ledger_draft_get(struct ledger_draft *d, const char *name);
+/** ledger_draft_set(d, name, value): see ledger_draft_get(). */
+void ledger_draft_set(struct ledger_draft *d, const char *name,
+    uint64_t value);
+
+/**
+ * ledger_draft_entry(d, key, value, n):
+ * Add an entry; a new transaction is begun when one is full.
+ */
+enum err ledger_draft_entry(struct ledger_draft *d,
+    const struct entry_key *key, const void *value, size_t n) must_check;
+
+/**
+ * ledger_draft_commit(d, out_last):
+ * Sign and keep durably; ${d} is gone in any case.  ${out_last} (may be NULL)
+ * receives the id of the last transaction, zero if there was none.
+ */
+enum err ledger_draft_commit(struct ledger_draft *d, struct tx_id *out_last)
+    must_check;
+
+/**
+ * ledger_outbox_number(o, name):
+ * Return the committed value of a number set by ledger_draft_set().
+ */
+uint64_t ledger_outbox_number(struct ledger_outbox *o, const char *name);
+
+/**
+ * ledger_outbox_json(o, id, out):
+ * Append the exact JSON text of transaction ${id}.
+ * Errors: NOTFOUND.
+ */
+enum err ledger_outbox_json(struct ledger_outbox *o, const struct tx_id *id,
+    struct buf *out) must_check;
+
+/**
+ * ledger_outbox_send(o, node):
+ * Send everything that is not known to be with the node, oldest first.
+ * Errors: the first refusal or failure; what could be sent was sent.
+ */
+enum err ledger_outbox_send(struct ledger_outbox *o, struct ledger_node *node)
+    must_check;
+
+/**
+ * ledger_outbox_start(o, node):
+ * Send in a thread of its own: at once what is new, again with back-off what
+ * failed, again after a while what did not become final.
+ */
+enum err ledger_outbox_start(struct ledger_outbox *o, struct ledger_node *node)
+    must_check;
+
+/**
+ * ledger_outbox_kick(o):
+ * Look for something to send now.
+ */
+void ledger_outbox_kick(struct ledger_outbox *o);
+
+/**
+ * ledger_outbox_block(o, b):
+ * Strike off the transactions that ${b}, a final block, holds; wake those who
+ * wait.  Called by the sink.
+ */
+enum err ledger_outbox_block(struct ledger_outbox *o,
+    const struct ledger_block *b) must_check;
+
+/**
+ * ledger_outbox_waiting(o):
+ * Return how many transactions are not final yet.
+ */
+uint64_t ledger_outbox_waiting(struct ledger_outbox *o);
+
+#endif

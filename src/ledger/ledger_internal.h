@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What the files of this room share and nobody else sees.
+ */
+#ifndef LEDGER_LEDGER_INTERNAL_H
+#define LEDGER_LEDGER_INTERNAL_H
+
+#include <pthread.h>
+#include <string.h>
+
+#include "db/db.h"
+#include "ledger/ledger.h"
+
+#define LEDGER_DEPTH 24		      /* nesting of a node's answer */
+#define LEDGER_ANSWER (1 << 20)	      /* bytes of an answer */
+#define LEDGER_BLOCKS_ANSWER (8 << 20) /* of one with blocks or the pool */
+#define LEDGER_RANGE 20		      /* blocks fetched at once */
+#define LEDGER_MAX_DEPTH 1000
+#define LEDGER_PROOF_BYTES 70 /* 0x00, proofs 0x01, u16 1, u16 64, 64 */
+#define LEDGER_ERROR_MISTIMING 303
+
+/* ---- tx.c, tx_read.c ---- */
+
+/* Append an entry with a copy of ${key}; its value is left to the caller. */
+enum err ledger_tx_slot(struct ledger_tx *tx, const char *key,
+    struct ledger_entry **out) must_check;
+
+/* Bytes that an entry of ours takes in a body. */
+size_t ledger_entry_size(const char *key, size_t value_len);
+
+/*
+ * As ledger_tx_read() for what stands in a chain or pool.  There anybody may
+ * have replaced a proof's S by S + L, which nodes accept and which leaves the
+ * id as it is: it is turned back, lest a stranger could hide a transaction.
+ */
+enum err ledger_tx_read_chain(const json_t *json, struct ledger_tx **out,
+    enum ledger_tx_flaw *out_flaw) must_check;
+
+/* ---- node_call.c ---- */
+
+struct ledger_node {
+	struct http_client *http;
+	char *url;	/* without a slash at the end */
+	char *key_line; /* "X-API-Key: ...", or NULL */
+	struct chain chain;
+	bool has_generator;
+	struct pubkey generator;
+	bool no_wait; /* atomic: the node has no long poll */
+};
+
+struct ledger_ask {
+	const char *path;
+	const char *body; /* NULL: GET */
+	size_t max;	  /* 0: LEDGER_ANSWER */
+	int64_t timeout_ms;
+	const volatile bool *cancel;
+};
+
+/* What a node said beside its answer. */
+struct ledger_told {
+	int64_t number;	   /* of its error, 0: none */
+	char message[256]; /* "" if none */
+};
+
+/*
+ * One call.  OK only for a status 200 that is not an error object.
+ * Errors: NODE, NOTFOUND, BUSY (with the node's number and message), FORMAT,
+ * those of http_do().
+ */
+enum err ledger_node_call(struct ledger_node *n, const struct ledger_ask *ask,
+    struct ledger_told *told, json_t **out) must_check;
+
+/* GET ${path}. */
+enum err ledger_node_get(struct ledger_node *n, const char *path, size_t max,
+    const volatile bool *cancel, json_t **out) must_check;
+
+/* ---- node.c ---- */
+
+/* As ledger_node_broadcast(), with the number of a refusal. */
+enum err ledger_node_send(struct ledger_node *n, const char *json,
+    const struct tx_id *id, const volatile bool *cancel, int64_t *out_number)
+    must_check;
+
+/* Sleep until ${ms} are over or ${cancel} (may be NULL) is set. */
+void ledger_nap(int64_t ms, const volatile bool *cancel);
+
+/* ---- block.c ---- */
+
+/*
+ * Append the readable data transactions of a JSON array (pool or container)
+ * to the ${n} at ${tx}.
+ */
+enum err ledger_txs_read(const json_t *array, struct ledger_tx ***tx,
+    size_t *n) must_check;
+
+void ledger_txs_free(struct ledger_tx **tx, size_t n);
+
+/* ---- follow.c, follow_run.c ---- */
+
+struct ledger_mark { /* a block that was verified */
+	uint64_t height;
+	struct sig id;
+	int64_t time;
+};
+
+struct ledger_follower {
+	struct ledger_node *node;
+	struct ledger_sink sink;
+	unsigned final_depth;
+	int64_t poll_ms;
+
+	struct ledger_mark base; /* verified block at the sink's position */
+	uint64_t tip;		 /* the node's height in the newest round */
+	struct ledger_block **held; /* verified, not final: < final_depth */
+	unsigned nheld;
+	bool pool_unread;	 /* that the pool is too big was said */
+
+	pthread_mutex_t lock; /* guards all below */
+	bool has_head;
+	struct ledger_mark head;
+	int64_t seen_time, seen_boot; /* trusted time was seen_time then */
+	enum err error;
+
+	bool started;
+	pthread_t thread;
+	volatile bool stop, kicked; /* written atomically */
+};
+
+/* Take ${m} as the head, unless it is older than what was seen. */
+void ledger_follow_adopt(struct ledger_follower *f,
+    const struct ledger_mark *m);
+
+/* Forget the blocks that are not final yet. */
+void ledger_follow_drop(struct ledger_follower *f);
+
+/* Nothing is fresh any more. */
+void ledger_follow_unhead(struct ledger_follower *f);
+
+/* ---- outbox.c, outbox_draft.c, outbox_send.c ---- */
+
+struct ledger_attempt { /* what this process knows of a waiting row */
+	uint64_t seq;
+	int64_t next; /* boot time at which to send (again) */
+	unsigned fails;
+	bool with_node, seen;
+};
+
+struct ledger_outbox {
+	struct db *db;
+	/* tx: sequence -> row; wait: sequence of what is not final -> id;
+	 * byid: id -> sequence; counters, numbers: name -> u64;
+	 * meta: "time" last timestamp, "seq" last sequence */
+	struct db_table tx, wait, byid, counters, numbers, meta;
+	const struct seal_identity *id;
+	struct chain chain;
+	uint8_t version;
+	int64_t fee;
+
+	pthread_mutex_t sending; /* one round at a time; guards attempt */
+	struct ledger_attempt *attempt; /* sorted by seq */
+	size_t nattempt;
+
+	pthread_mutex_t lock; /* guards kicked; never held while sending */
+	pthread_cond_t wake;
+	bool kicked, started;
+	volatile bool stop;
+	pthread_t thread;
+	struct ledger_node *node;
+};
+
+struct ledger_row { /* value in table tx */
+	int64_t time;
+	struct tx_id id;
+	const char *json; /* borrowed */
+	size_t json_len;
+};
+
+/* Rows and numbers in a transaction; sticky errors of ${t}. */
+bool ledger_row_get(struct ledger_outbox *o, struct db_txn *t, uint64_t seq,
+    struct ledger_row *out);
+void ledger_row_put(struct ledger_outbox *o, struct db_txn *t, uint64_t seq,
+    const struct ledger_row *row);
+uint64_t ledger_u64_get(struct db_txn *t, struct db_table table,
+    const void *name, size_t n);
+void ledger_u64_put(struct db_txn *t, struct db_table table, const void *name,
+    size_t n, uint64_t value);
+
+/* Remove what is final for a day. */
+enum err ledger_outbox_purge(struct ledger_outbox *o) must_check;
+
+/*
+ * Sign ${tx} with the next timestamp and keep it as row ${seq} in ${t}.
+ */
+enum err ledger_outbox_keep(struct ledger_outbox *o, struct db_txn *t,
+    struct ledger_tx *tx, uint64_t seq) must_check;
+
+/*
+ * The same entries with a new timestamp, for a row that the node finds too
+ * old: the entries' bytes stay, so readers see the same events.
+ */
+enum err ledger_outbox_renew(struct ledger_outbox *o, uint64_t seq) must_check;
+
+#endif

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "ledger/ledger_internal.h"
+
+#include "base/clock.h"
+
+#define NAP_MS 20	/* how soon a cancelled sleep ends */
+#define MIN_ROUND_MS 50 /* a node that answers at once is not asked faster */
+#define LONGEST_POLL_MS 60000
+
+/* {"chainId":"V","cryptoType":"WAVES",...} */
+static enum err
+check_config(struct ledger_node *n)
+{
+	CLEANUP_JS json_t *j = NULL;
+	const char *chain, *crypto;
+	struct js r;
+	enum err e = ledger_node_get(n, "/node/config", 0, NULL, &j);
+
+	if (e)
+		return e;
+	js_init(&r, j);
+	chain = js_text(&r, "chainId", 4);
+	crypto = js_text(&r, "cryptoType", 64);
+	if (r.err)
+		return r.err;
+	if (strcasecmp(crypto, "waves") != 0)
+		return err_say(ERR_UNSUPPORTED,
+		    "node %s uses cryptography '%s'; only WAVES is known",
+		    n->url, crypto);
+	if ((uint8_t)chain[0] != n->chain.b[0] || chain[1] != '\0')
+		return err_say(ERR_FORK,
+		    "node %s is on chain '%s', not on '%c'; check its address",
+		    n->url, chain, n->chain.b[0]);
+	return ERR_OK;
+}
+
+enum err
+ledger_node_handshake(struct ledger_node *n)
+{
+	CLEANUP_JS json_t *j = NULL;
+	struct chain chain;
+	struct sig id;
+	struct js r;
+	enum err e = check_config(n);
+
+	if (e == ERR_OK)
+		e = ledger_node_get(n, "/blocks/headers/at/1", 0, NULL, &j);
+	if (e)
+		return e;
+	js_init(&r, j);
+	JS_58(&r, "signature", &id);
+	if (r.err)
+		return r.err;
+	seal_chain_make(n->chain.b[0], id.b, sizeof(id.b), &chain);
+	if (!ID_EQ(&chain, &n->chain))
+		return err_say(ERR_FORK,
+		    "node %s has another chain, %s; check its address and "
+		    "the chain in the configuration",
+		    n->url, TEXT58(&chain));
+	return ERR_OK;
+}
+
+/*
+ * 199 AlreadyInProcessing(id) and 112 "Transaction id is already in the
+ * state": the node has it.
+ */
+static bool
+has_it(const struct ledger_told *told, const char *id)
+{
+	return (told->number == 199 || told->number == 112) &&
+	    strcasestr(told->message, "already") && strstr(told->message, id);
+}
+
+enum err
+ledger_node_send(struct ledger_node *n, const char *json,
+    const struct tx_id *id, const volatile bool *cancel, int64_t *out_number)
+{
+	CLEANUP_JS json_t *j = NULL;
+	struct ledger_told told;
+	struct text58 t;
+	const char *said;
+	enum err e = ledger_node_call(n,
+	    &(struct ledger_ask){ .path = "/transactions/broadcast",
+		.body = json,
+		.cancel = cancel },
+	    &told, &j);
+
+	(void)text58(id->b, sizeof(id->b), &t);
+	*out_number = told.number;
+	if (e == ERR_NODE && has_it(&told, t.s))
+		return ERR_OK;
+	if (e == ERR_NOTFOUND) /* a path that any node has: not a node */
+		return err_say(ERR_NODE, "%s", err_detail(e));
+	if (e)
+		return e;
+	said = json_string_value(json_object_get(j, "id"));
+	if (said == NULL || strcmp(said, t.s) != 0)
+		return err_say(ERR_FORMAT,
+		    "%s does not answer a broadcast as a node does", n->url);
+	return ERR_OK;
+}
+
+enum err
+ledger_node_broadcast(struct ledger_node *n, const char *json,
+    const struct tx_id *id)
+{
+	int64_t number;
+
+	return ledger_node_send(n, json, id, NULL, &number);
+}
+
+static enum err
+get_tx(struct ledger_node *n, const char *where, const struct tx_id *id,
+    json_t **out)
+{
+	CLEANUP_BUF struct buf path = { 0 };
+
+	buf_str(&path, where);
+	buf_str(&path, TEXT58(id));
+	if (path.err)
+		return path.err;
+	return ledger_node_get(n, buf_text(&path), 0, NULL, out);
+}
+
+enum err
+ledger_node_tx(struct ledger_node *n, const struct tx_id *id,
+    struct ledger_tx **out)
+{
+	CLEANUP(ledger_tx_free) struct ledger_tx *tx = NULL;
+	CLEANUP_JS json_t *j = NULL;
+	enum ledger_tx_flaw flaw;
+	enum err e = get_tx(n, "/transactions/info/", id, &j);
+	bool pool = e == ERR_NOTFOUND;
+
+	if (pool)
+		e = get_tx(n, "/transactions/unconfirmed/info/", id, &j);
+	if (e == ERR_OK)
+		e = ledger_tx_read_chain(j, &tx, &flaw);
+	if (e)
+		return e;
+	if (!ID_EQ(&tx->id, id))
+		return err_say(ERR_FORGED,
+		    "node %s answers another transaction than %s", n->url,
+		    TEXT58(id));
+	if (pool)
+		tx->height = 0;
+	*out = TAKE(tx);
+	return ERR_OK;
+}
+
+static bool
+is_set(const volatile bool *flag)
+{
+	return flag && __atomic_load_n(flag, __ATOMIC_ACQUIRE);
+}
+
+void
+ledger_nap(int64_t ms, const volatile bool *cancel)
+{
+	int64_t until = clock_boot_ms() + ms, left = ms;
+
+	while (left > 0 && !is_set(cancel)) {
+		clock_sleep_ms(left < NAP_MS ? left : NAP_MS);
+		left = until - clock_boot_ms();
+	}
+}
+
+/* The embedded node's long poll: {"height":n,"unconfirmed":k}. */
+static enum err
+long_poll(struct ledger_node *n, uint64_t height, int64_t ms,
+    const volatile bool *cancel, bool *out_news)
+{
+	CLEANUP_BUF struct buf path = { 0 };
+	CLEANUP_JS json_t *j = NULL;
+	struct ledger_told told;
+	struct js r;
+	int64_t now, pool;
+	enum err e;
+
+	buf_fmt(&path, "/consentfs/wait?height=%llu&ms=%lld",
+	    (unsigned long long)height, (long long)ms);
+	if (path.err)
+		return path.err;
+	e = ledger_node_call(n,
+	    &(struct ledger_ask){ .path = buf_text(&path),
+		.timeout_ms = ms + 5000,
+		.cancel = cancel },
+	    &told, &j);
+	if (e)
+		return e;
+	js_init(&r, j);
+	now = js_int(&r, "height", 0, INT64_MAX);
+	pool = js_int(&r, "unconfirmed", 0, INT64_MAX);
+	*out_news = (uint64_t)now > height || pool > 0;
+	return r.err;
+}
+
+void
+ledger_node_wait(struct ledger_node *n, uint64_t height, int64_t ms,
+    const volatile bool *cancel)
+{
+	int64_t begun = clock_boot_ms();
+	bool news = false;
+
+	if (ms > LONGEST_POLL_MS)
+		ms = LONGEST_POLL_MS;
+	if (!__atomic_load_n(&n->no_wait, __ATOMIC_RELAXED)) {
+		enum err e = long_poll(n, height, ms, cancel, &news);
+
+		if (e == ERR_NOTFOUND || e == ERR_NODE || e == ERR_FORMAT)
+			__atomic_store_n(&n->no_wait, true, __ATOMIC_RELAXED);
+	}
+	if (news) /* unconfirmed ones are news until they are in a block */
+		ms = MIN_ROUND_MS;
+	else if (ms > 1000)
+		ms = 1000;
+	/* what is left of it, after a node that did not wait either */
+	ledger_nap(begun + ms - clock_boot_ms(), cancel);
+}

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "ledger/ledger_internal.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#define LOOK_MS 1000	    /* for what other processes put in */
+#define RESEND_MS 30000	    /* a node's pool can lose what it took */
+#define REFUSED_MS 2000	    /* doubled each time up to */
+#define REFUSED_MAX_MS 300000
+#define BACKOFF_MS 200
+#define BACKOFF_MAX_MS 5000
+#define PURGE_MS 3600000
+#define RENEW_AFTER_MS 60000 /* not what was made just now */
+
+/* A waiting row, copied: no database transaction is open while sending. */
+struct due {
+	uint64_t seq;
+	int64_t time;
+	struct tx_id id;
+	struct buf json;
+};
+
+static enum err
+missing_row(void)
+{
+	return err_say(ERR_CORRUPT,
+	    "the outbox lacks a transaction that waits to be sent");
+}
+
+/* The first waiting row after ${seq}. */
+static bool
+next_due(struct ledger_outbox *o, uint64_t seq, struct due *out, enum err *e)
+{
+	CLEANUP_TXN struct db_txn t;
+	CLEANUP_BUF struct buf from = { 0 };
+	struct db_val key, value;
+	struct ledger_row row;
+	struct rd r;
+	bool found;
+
+	buf_u64(&from, seq + 1);
+	db_read(o->db, &t);
+	out->json.len = 0;
+	found = from.err == ERR_OK &&
+	    db_next(&t, o->wait, (struct db_val){ from.p, from.len }, &key,
+		&value);
+	if (found) {
+		rd_init(&r, key.p, key.n);
+		out->seq = rd_u64(&r);
+		if (!ledger_row_get(o, &t, out->seq, &row)) {
+			*e = t.err ? t.err : missing_row();
+			return false;
+		}
+		out->id = row.id;
+		out->time = row.time;
+		buf_put(&out->json, row.json, row.json_len);
+	}
+	*e = t.err ? t.err : from.err ? from.err : out->json.err;
+	return found && *e == ERR_OK;
+}
+
+/* What is known of row ${seq}; made if need be.  NULL without memory. */
+static struct ledger_attempt *
+attempt_of(struct ledger_outbox *o, uint64_t seq)
+{
+	struct ledger_attempt *a;
+	size_t lo = 0, hi = o->nattempt;
+
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+
+		if (o->attempt[mid].seq < seq)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	if (lo < o->nattempt && o->attempt[lo].seq == seq)
+		return &o->attempt[lo];
+	a = realloc(o->attempt, (o->nattempt + 1) * sizeof(*a));
+	if (a == NULL)
+		return NULL;
+	o->attempt = a;
+	memmove(a + lo + 1, a + lo, (o->nattempt - lo) * sizeof(*a));
+	a[lo] = (struct ledger_attempt){ .seq = seq };
+	o->nattempt++;
+	return &a[lo];
+}
+
+/* Forget what does not wait any more. */
+static void
+drop_unseen(struct ledger_outbox *o)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < o->nattempt; i++) {
+		if (!o->attempt[i].seen)
+			continue;
+		o->attempt[n] = o->attempt[i];
+		o->attempt[n++].seen = false;
+	}
+	o->nattempt = n;
+}
+
+static void
+refused(struct ledger_outbox *o, const struct due *d, struct ledger_attempt *a,
+    int64_t number)
+{
+	int64_t age = clock_wall_ms() - d->time;
+	int64_t pause = REFUSED_MS;
+
+	if (a->fails == 0)
+		log_error("ledger: transaction %s is kept and tried again: %s",
+		    TEXT58(&d->id), err_detail(ERR_NODE));
+	for (unsigned i = 0; i < a->fails && pause < REFUSED_MAX_MS; i++)
+		pause *= 2;
+	a->fails++;
+	a->with_node = false;
+	a->next = clock_boot_ms() + pause;
+	if (number != LEDGER_ERROR_MISTIMING || age < RENEW_AFTER_MS)
+		return;
+	if (ledger_outbox_renew(o, d->seq) == ERR_OK) {
+		log_warn("ledger: transaction %s came too late for the node "
+			 "and is signed again with a new time",
+		    TEXT58(&d->id));
+		if (a->fails == 1)
+			a->next = clock_boot_ms();
+	}
+}
+
+static enum err
+send_one(struct ledger_outbox *o, struct ledger_node *node, struct due *d,
+    struct ledger_attempt *a)
+{
+	int64_t number;
+	enum err e = ledger_node_send(node, buf_text(&d->json), &d->id,
+	    &o->stop, &number);
+
+	if (e == ERR_OK) {
+		a->with_node = true;
+		a->fails = 0;
+		a->next = clock_boot_ms() + RESEND_MS;
+	} else if (e == ERR_NODE)
+		refused(o, d, a, number);
+	return e;
+}
+
+/*
+ * One round over all waiting rows.  ${all}: also what was refused and what
+ * another look is not due for.  A refusal concerns one row; any other failure
+ * is the node's and ends the round.
+ */
+static enum err
+send_round(struct ledger_outbox *o, struct ledger_node *node, bool all)
+{
+	struct due d = { 0 };
+	enum err first = ERR_OK, e = ERR_OK;
+	CLEANUP_BUF struct buf said = { 0 };
+
+	while (!__atomic_load_n(&o->stop, __ATOMIC_ACQUIRE) &&
+	    next_due(o, d.seq, &d, &e)) {
+		struct ledger_attempt *a = attempt_of(o, d.seq);
+
+		if (a == NULL) {
+			e = ERR_NOMEM;
+			break;
+		}
+		a->seen = true;
+		if (clock_boot_ms() < a->next && (a->with_node || !all))
+			continue;
+		e = send_one(o, node, &d, a);
+		if (e && first == ERR_OK) {
+			first = e;
+			buf_str(&said, err_detail(e));
+		}
+		if (e && e != ERR_NODE)
+			break;
+		e = ERR_OK;
+	}
+	if (e == ERR_OK)
+		drop_unseen(o);
+	buf_free(&d.json);
+	if (first)
+		return err_say(first, "%s", buf_text(&said));
+	return e;
+}
+
+enum err
+ledger_outbox_send(struct ledger_outbox *o, struct ledger_node *node)
+{
+	enum err e;
+
+	(void)pthread_mutex_lock(&o->sending);
+	e = send_round(o, node, true);
+	(void)pthread_mutex_unlock(&o->sending);
+	return e;
+}
+
+void
+ledger_outbox_kick(struct ledger_outbox *o)
+{
+	(void)pthread_mutex_lock(&o->lock);
+	o->kicked = true;
+	(void)pthread_cond_broadcast(&o->wake);
+	(void)pthread_mutex_unlock(&o->lock);
+}
+
+/* Sleep until a kick or for ${ms}. */
+static void
+doze(struct ledger_outbox *o, int64_t ms)
+{
+	struct timespec until;
+	int rc = 0;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += ms / 1000;
+	until.tv_nsec += ms % 1000 * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	(void)pthread_mutex_lock(&o->lock);
+	while (!o->kicked && rc == 0)
+		rc = pthread_cond_timedwait(&o->wake, &o->lock, &until);
+	o->kicked = false;
+	(void)pthread_mutex_unlock(&o->lock);
+}
+
+static void
+log_change(enum err *logged, enum err e)
+{
+	if (e == *logged)
+		return;
+	if (e && e != ERR_NODE && e != ERR_INTERRUPTED)
+		log_warn("ledger: cannot send: %s", err_detail(e));
+	else if (*logged && *logged != ERR_NODE)
+		log_info("ledger: sending again");
+	*logged = e;
+}
+
+static void
+purge_hourly(struct ledger_outbox *o, int64_t *purged)
+{
+	enum err e;
+
+	if (clock_boot_ms() - *purged < PURGE_MS)
+		return;
+	*purged = clock_boot_ms();
+	e = ledger_outbox_purge(o);
+	if (e)
+		log_warn("ledger: the outbox is not tidied: %s", err_detail(e));
+}
+
+static void *
+run(void *arg)
+{
+	struct ledger_outbox *o = arg;
+	enum err logged = ERR_OK;
+	int64_t pause = BACKOFF_MS, purged = clock_boot_ms();
+
+	while (!__atomic_load_n(&o->stop, __ATOMIC_ACQUIRE)) {
+		enum err e;
+
+		(void)pthread_mutex_lock(&o->sending);
+		e = send_round(o, o->node, false);
+		(void)pthread_mutex_unlock(&o->sending);
+		log_change(&logged, e);
+		purge_hourly(o, &purged);
+		if (e == ERR_OK || e == ERR_NODE) {
+			pause = BACKOFF_MS;
+			doze(o, LOOK_MS);
+			continue;
+		}
+		doze(o, pause);
+		pause = pause < BACKOFF_MAX_MS / 2 ? 2 * pause :
+						     BACKOFF_MAX_MS;
+	}
+	return NULL;
+}
+
+enum err
+ledger_outbox_start(struct ledger_outbox *o, struct ledger_node *node)
+{
+	int rc;
+
+	o->node = node;
+	rc = pthread_create(&o->thread, NULL, run, o);
+	if (rc)
+		return err_say(err_from_errno(rc),
+		    "cannot start the sender of the outbox");
+	o->started = true;
+	return ERR_OK;
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "node/node_internal.h"
+
+#define BODY_MAX (3 << 20)
+
+static const struct http_route routes[] = {
+	{ "GET", "/node/version", 0, node_get_version },
+	{ "GET", "/node/status", 0, node_get_status },
+	{ "GET", "/node/config", 0, node_get_config },
+	{ "GET", "/node/owner", 0, node_get_owner },
+	{ "GET", "/utils/time", 0, node_get_time },
+	{ "GET", "/permissions/{}", 0, node_get_permissions },
+	{ "POST", "/transactions/broadcast", BODY_MAX, node_post_broadcast },
+	{ "POST", "/transactions/calculateFee", BODY_MAX, node_post_fee },
+	{ "GET", "/transactions/info/{}", 0, node_get_tx },
+	{ "GET", "/transactions/unconfirmed", 0, node_get_pool },
+	{ "GET", "/transactions/unconfirmed/size", 0, node_get_pool_size },
+	{ "GET", "/transactions/unconfirmed/info/{}", 0, node_get_pool_tx },
+	{ "GET", "/transactions/address/{}/limit/{}", 0,
+	    node_get_address_txs },
+	{ "GET", "/addresses/data/{}", 0, node_get_data },
+	{ "GET", "/addresses/data/{}/{}", 0, node_get_data_key },
+	{ "GET", "/blocks/height", 0, node_get_height },
+	{ "GET", "/blocks/height/{}", 0, node_get_height_of },
+	{ "GET", "/blocks/headers/at/{}", 0, node_get_header_at },
+	{ "GET", "/blocks/headers/last", 0, node_get_header_last },
+	{ "GET", "/blocks/headers/seq/{}/{}", 0, node_get_header_seq },
+	{ "GET", "/blocks/at/{}", 0, node_get_block_at },
+	{ "GET", "/blocks/last", 0, node_get_block_last },
+	{ "GET", "/blocks/first", 0, node_get_block_first },
+	{ "GET", "/blocks/signature/{}", 0, node_get_block },
+	{ "GET", "/blocks/child/{}", 0, node_get_block_child },
+	{ "GET", "/blocks/seq/{}/{}", 0, node_get_block_seq },
+	{ "GET", "/consentfs/wait", 0, node_get_wait },
+};
+
+/* A bare 404, as nodes answer what they do not know. */
+static enum err
+no_route(void *ctx, const struct http_request *req, struct http_reply *reply)
+{
+	(void)ctx, (void)req;
+	reply->status = 404;
+	reply->type = "text/plain";
+	return ERR_OK;
+}
+
+enum err
+node_rest_listen(struct node *n, const char *address, uint16_t port)
+{
+	/* a broadcast waits for the disk, hence some more threads */
+	struct http_listen_opts o = { .address = address, .port = port,
+		.threads = 4, .max_connections = 512, .idle_s = 60,
+		.fallback = no_route };
+
+	return http_listen(&o, routes, ARRAY_LEN(routes), n, &n->listener);
+}
+
+/* ---- errors ---- */
+
+static unsigned
+status_of(int number)
+{
+	static const struct {
+		int number;
+		unsigned status;
+	} map[] = {
+		{ 301, 404 }, /* no such block */
+		{ 304, 404 }, /* no such data key */
+		{ 640, 503 }, /* not able to serve now */
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(map); i++)
+		if (map[i].number == number)
+			return map[i].status;
+	return 400;
+}
+
+enum err
+node_refuse(struct http_reply *reply, int number, const char *fmt, ...)
+{
+	char text[500];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	return http_reply_json(reply, status_of(number),
+	    json_pack("{s:i, s:s}", "error", number, "message", text));
+}
+
+enum err
+node_refuse_tx(struct http_reply *reply, json_t *tx, const char *fmt, ...)
+{
+	char why[500];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(why, sizeof(why), fmt, ap);
+	va_end(ap);
+	return http_reply_json(reply, status_of(112),
+	    json_pack("{s:i, s:s+, s:O}", "error", 112, "message",
+		"State check failed. Reason: ", why, "tx", tx));
+}
+
+enum err
+node_say(struct http_reply *reply, unsigned status, const char *details)
+{
+	return http_reply_json(reply, status,
+	    json_pack("{s:s, s:s}", "status", "error", "details", details));
+}
+
+/* ---- arguments and parts of answers ---- */
+
+enum err
+node_read_address(const struct node *n, const char *text,
+    uint8_t out[static NODE_ADDRESS])
+{
+	static const char prefix[] = "address:";
+	uint8_t sum[32];
+
+	if (strncmp(text, prefix, sizeof(prefix) - 1) == 0)
+		text += sizeof(prefix) - 1;
+	if (text58_read(text, out, NODE_ADDRESS) != ERR_OK)
+		return err_say(ERR_FORMAT, "not an address");
+	seal_secure_hash(out, NODE_ADDRESS - 4, sum);
+	if (out[0] != 1 || out[1] != n->chain_byte)
+		return err_say(ERR_FORMAT, "of another version or chain");
+	if (memcmp(out + NODE_ADDRESS - 4, sum, 4) != 0)
+		return err_say(ERR_FORMAT, "the checksum does not match");
+	return ERR_OK;
+}
+
+enum err
+node_read_number(const char *text, uint64_t *out)
+{
+	size_t digits = strspn(text, "0123456789");
+
+	if (digits == 0 || digits > 18 || text[digits] != '\0')
+		return err_say(ERR_FORMAT, "not a number");
+	*out = strtoull(text, NULL, 10);
+	return ERR_OK;
+}
+
+enum err
+node_put_tx(struct node *n, struct db_txn *t, const struct tx_id *id,
+    uint64_t height, struct buf *out)
+{
+	struct db_val v;
+
+	if (!db_get(t, n->t.tx, DB_VAL(id), &v) || v.n < 2)
+		return t->err ? t->err : err_say(ERR_CORRUPT,
+		    "transaction %s is missing", TEXT58(id));
+	buf_put(out, v.p, height ? v.n - 1 : v.n);
+	if (height) /* into the object's end */
+		buf_fmt(out, ",\"height\":%llu}", (unsigned long long)height);
+	return out->err;
+}

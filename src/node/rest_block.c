@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <string.h>
+
+#include "node/node_internal.h"
+
+#define SEQ_MAX 100
+
+enum shape { HEADER, WHOLE };
+
+/* One answer with blocks. */
+struct out {
+	struct node *n;
+	struct db_txn *t;
+	struct http_reply *reply;
+	enum shape shape;
+};
+
+static void
+put_58(struct buf *b, const char *name, const void *p, size_t n)
+{
+	struct text58 t;
+
+	buf_fmt(b, "\"%s\":\"%s\",", name, text58(p, n, &t));
+}
+
+static void
+put_head(const struct out *o, const struct node_block *b)
+{
+	struct buf *out = &o->reply->body;
+	const struct ledger_block *h = &b->head;
+	uint8_t address[NODE_ADDRESS];
+
+	seal_address(&h->generator, o->n->chain_byte, address);
+	buf_fmt(out, "{\"version\":1,\"timestamp\":%lld,",
+	    (long long)h->time);
+	put_58(out, "reference", h->reference.b, sizeof(h->reference.b));
+	buf_str(out, "\"poa-consensus\":{\"overall-skipped-rounds\":0},"
+		     "\"features\":[],");
+	put_58(out, "generator", address, sizeof(address));
+	put_58(out, "generatorPublicKey", h->generator.b,
+	    sizeof(h->generator.b));
+	put_58(out, "signature", h->id.b, sizeof(h->id.b));
+	buf_fmt(out, "\"blocksize\":%u,\"transactionCount\":%u,\"fee\":0,",
+	    b->size, b->count);
+}
+
+static enum err
+put_block(const struct out *o, const struct node_block *b)
+{
+	struct buf *out = &o->reply->body;
+	struct tx_id id;
+	enum err e = ERR_OK;
+
+	put_head(o, b);
+	if (o->shape == WHOLE) {
+		buf_str(out, "\"transactions\":[");
+		for (uint32_t i = 0; e == ERR_OK && i < b->count; i++) {
+			memcpy(id.b, b->ids + i * sizeof(id.b), sizeof(id.b));
+			if (i > 0)
+				buf_u8(out, ',');
+			e = node_put_tx(o->n, o->t, &id, 0, out);
+		}
+		buf_str(out, "],");
+	}
+	buf_fmt(out, "\"height\":%llu}", (unsigned long long)b->head.height);
+	return e;
+}
+
+/* ---- by height ---- */
+
+static enum err
+read_height(const char *s, uint64_t *out)
+{
+	enum err e = node_read_number(s, out);
+
+	if (e == ERR_OK && *out == 0)
+		e = err_say(ERR_FORMAT, "a height must be positive");
+	return e;
+}
+
+static enum err
+answer_at(const struct out *o, uint64_t height, const char *otherwise)
+{
+	struct node_block b;
+
+	if (node_block_at(o->n, o->t, height, &b))
+		return put_block(o, &b);
+	return o->t->err ? o->t->err : node_say(o->reply, 200, otherwise);
+}
+
+static enum err
+get_at(const struct out *o, const struct http_request *req)
+{
+	uint64_t height;
+	enum err e = read_height(req->seg[0], &height);
+
+	if (e)
+		return node_refuse(o->reply, 199, "%s", err_detail(e));
+	return answer_at(o, height, "No block for this height");
+}
+
+static enum err
+get_last(const struct out *o, const struct http_request *req)
+{
+	struct node_block b;
+
+	(void)req;
+	if (node_block_last(o->n, o->t, &b))
+		return put_block(o, &b);
+	return o->t->err ? o->t->err : ERR_CORRUPT;
+}
+
+static enum err
+get_first(const struct out *o, const struct http_request *req)
+{
+	(void)req;
+	return answer_at(o, 1, "No block for this height");
+}
+
+static enum err
+too_big(const struct out *o)
+{
+	return node_refuse(o->reply, 10, "Too big sequences requested");
+}
+
+static enum err
+put_seq(const struct out *o, uint64_t from, uint64_t to)
+{
+	struct buf *out = &o->reply->body;
+	struct node_block b;
+	enum err e = ERR_OK;
+
+	buf_u8(out, '[');
+	for (uint64_t h = from; e == ERR_OK && h <= to; h++) {
+		if (!node_block_at(o->n, o->t, h, &b))
+			break;
+		if (h > from)
+			buf_u8(out, ',');
+		e = put_block(o, &b);
+		if (out->len > NODE_ANSWER_MAX)
+			return too_big(o);
+	}
+	buf_u8(out, ']');
+	return e ? e : o->t->err;
+}
+
+static enum err
+get_seq(const struct out *o, const struct http_request *req)
+{
+	uint64_t from, to;
+	enum err e;
+
+	if ((e = read_height(req->seg[0], &from)) ||
+	    (e = read_height(req->seg[1], &to)))
+		return node_refuse(o->reply, 199, "%s", err_detail(e));
+	if (to < from)
+		return node_refuse(o->reply, 199,
+		    "Invalid interval: end '%llu' less than start '%llu'",
+		    (unsigned long long)to, (unsigned long long)from);
+	if (to - from >= SEQ_MAX)
+		return too_big(o);
+	return put_seq(o, from, to);
+}
+
+/* ---- by signature ---- */
+
+/* Where the block is that ${s} names; 0 if it was refused. */
+static enum err
+find(const struct out *o, const char *s, uint64_t *out_height)
+{
+	uint8_t any[TEXT58_MAX_BYTES];
+	struct sig id;
+	size_t n;
+
+	*out_height = 0;
+	if (text58_read_any(s, any, sizeof(any), &n) != ERR_OK)
+		return node_refuse(o->reply, 101, "invalid signature");
+	if (n == sizeof(id.b)) {
+		memcpy(id.b, any, n);
+		if (node_block_find(o->n, o->t, &id, out_height))
+			return ERR_OK;
+	}
+	if (o->t->err)
+		return o->t->err;
+	return node_refuse(o->reply, 301,
+	    "block with this signature does not exist");
+}
+
+static enum err
+get_height_of(const struct out *o, const struct http_request *req)
+{
+	uint64_t height;
+	enum err e = find(o, req->seg[0], &height);
+
+	if (e || height == 0)
+		return e;
+	buf_fmt(&o->reply->body, "{\"height\":%llu}",
+	    (unsigned long long)height);
+	return ERR_OK;
+}
+
+static enum err
+get_by_signature(const struct out *o, const struct http_request *req)
+{
+	uint64_t height;
+	enum err e = find(o, req->seg[0], &height);
+
+	return e || height == 0 ?
+	    e :
+	    answer_at(o, height, "No block for this height");
+}
+
+static enum err
+get_child(const struct out *o, const struct http_request *req)
+{
+	uint64_t height;
+	enum err e = find(o, req->seg[0], &height);
+
+	return e || height == 0 ? e :
+				  answer_at(o, height + 1, "No child blocks");
+}
+
+static enum err
+get_height(const struct out *o, const struct http_request *req)
+{
+	struct node_block b;
+
+	(void)req;
+	if (!node_block_last(o->n, o->t, &b))
+		return o->t->err ? o->t->err : ERR_CORRUPT;
+	buf_fmt(&o->reply->body, "{\"height\":%llu}",
+	    (unsigned long long)b.head.height);
+	return ERR_OK;
+}
+
+/* ---- the routes ---- */
+
+static enum err
+in_read(struct node *n, const struct http_request *req,
+    struct http_reply *reply, enum shape shape,
+    enum err (*fn)(const struct out *, const struct http_request *))
+{
+	CLEANUP_TXN struct db_txn t;
+	struct out o = { n, &t, reply, shape };
+
+	db_read(n->db, &t);
+	return fn(&o, req);
+}
+
+#define ROUTE(name, shape, fn)                                 \
+	enum err name(void *ctx, const struct http_request *req, \
+	    struct http_reply *reply)                          \
+	{                                                      \
+		return in_read(ctx, req, reply, shape, fn);    \
+	}
+
+ROUTE(node_get_height, HEADER, get_height)
+ROUTE(node_get_height_of, HEADER, get_height_of)
+ROUTE(node_get_header_at, HEADER, get_at)
+ROUTE(node_get_header_last, HEADER, get_last)
+ROUTE(node_get_header_seq, HEADER, get_seq)
+ROUTE(node_get_block_at, WHOLE, get_at)
+ROUTE(node_get_block_last, WHOLE, get_last)
+ROUTE(node_get_block_first, WHOLE, get_first)
+ROUTE(node_get_block, WHOLE, get_by_signature)
+ROUTE(node_get_block_child, WHOLE, get_child)
+ROUTE(node_get_block_seq, WHOLE, get_seq)

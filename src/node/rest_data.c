@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <string.h>
+
+#include "node/node_internal.h"
+
+struct data_walk {
+	struct buf *out;
+	const uint8_t *address;
+	uint64_t offset, limit, seen, count;
+	bool too_big;
+};
+
+static bool
+data_row(void *ctx, struct db_val key, struct db_val value)
+{
+	struct data_walk *w = ctx;
+
+	if (key.n < NODE_ADDRESS ||
+	    memcmp(key.p, w->address, NODE_ADDRESS) != 0 ||
+	    w->count == w->limit)
+		return false;
+	if (w->seen++ < w->offset)
+		return true;
+	if (w->count++ > 0)
+		buf_u8(w->out, ',');
+	buf_put(w->out, value.p, value.n);
+	w->too_big = w->out->len > NODE_ANSWER_MAX;
+	return !w->too_big;
+}
+
+/* An absent argument leaves ${out} as it is. */
+static enum err
+number_argument(const struct http_request *req, const char *name,
+    uint64_t *out)
+{
+	const char *s = http_query(req, name);
+
+	return s ? node_read_number(s, out) : ERR_OK;
+}
+
+static enum err
+bad_address(struct http_reply *reply, enum err e)
+{
+	return node_refuse(reply, 102, "invalid address: %s", err_detail(e));
+}
+
+enum err
+node_get_data(void *ctx, const struct http_request *req,
+    struct http_reply *reply)
+{
+	struct node *n = ctx;
+	uint8_t address[NODE_ADDRESS];
+	struct data_walk w = { .out = &reply->body, .address = address,
+		.limit = UINT64_MAX };
+	CLEANUP_TXN struct db_txn t;
+	enum err e;
+
+	db_read(n->db, &t);
+	if ((e = node_read_address(n, req->seg[0], address)))
+		return bad_address(reply, e);
+	if ((e = number_argument(req, "offset", &w.offset)) ||
+	    (e = number_argument(req, "limit", &w.limit)))
+		return node_refuse(reply, 199, "%s", err_detail(e));
+	buf_u8(&reply->body, '[');
+	db_walk(&t, n->t.data, DB_VAL(&address), data_row, &w);
+	buf_u8(&reply->body, ']');
+	if (w.too_big)
+		return node_refuse(reply, 10, "Too big sequences requested");
+	return t.err;
+}
+
+enum err
+node_get_data_key(void *ctx, const struct http_request *req,
+    struct http_reply *reply)
+{
+	CLEANUP_BUF struct buf key = { 0 };
+	struct node *n = ctx;
+	uint8_t address[NODE_ADDRESS];
+	struct db_val v;
+	CLEANUP_TXN struct db_txn t;
+	enum err e;
+
+	db_read(n->db, &t);
+	if ((e = node_read_address(n, req->seg[0], address)))
+		return bad_address(reply, e);
+	buf_put(&key, address, sizeof(address));
+	buf_str(&key, req->seg[1]);
+	if (key.err)
+		return key.err;
+	if (strlen(req->seg[1]) <= LEDGER_MAX_KEY &&
+	    db_get(&t, n->t.data, (struct db_val){ key.p, key.len }, &v)) {
+		buf_put(&reply->body, v.p, v.n);
+		return ERR_OK;
+	}
+	if (t.err)
+		return t.err;
+	return node_refuse(reply, 304, "no data for this key");
+}
