@@ -6,8 +6,9 @@
 #include "base/file.h"
 #include "blobs/blobs_internal.h"
 
-#define SYNC_ALL_FROM 32 /* files, or directories, from where one syncfs() for
-			 * all is faster than one flush for each */
+#define SYNC_ALL_FROM                                                          \
+	32 /* files, or directories, from where one syncfs() for               \
+	    * all is faster than one flush for each */
 
 /* A piece on its way into the store. */
 struct stage {
@@ -191,8 +192,8 @@ fill(struct blobs *b, const struct blobs_piece *p)
 	enum err e = blobs_get(b, &p->id, &x);
 
 	for (uint64_t i = 0; e == ERR_OK && i < seal_spans(p->n); i++)
-		e = blobs_span_put(x, i, bytes + i * SEAL_SPAN,
-		    blobs_span_len(p->n, i));
+		e = blobs_span_put(
+		    x, i, bytes + i * SEAL_SPAN, blobs_span_len(p->n, i));
 	return e;
 }
 
@@ -242,8 +243,8 @@ enum err
 blobs_add_many(struct blobs *b, struct blobs_piece *pieces, size_t n)
 {
 	CLEANUP(free) struct stage *stages = calloc(n + 1, sizeof(*stages));
-	CLEANUP_FD int fd = openat(b->dir_fd, ".", O_RDONLY | O_DIRECTORY |
-		O_CLOEXEC);
+	CLEANUP_FD int fd = openat(
+	    b->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct batch t = { b, pieces, stages, n, 0, fd };
 	enum err e;
 
@@ -257,8 +258,8 @@ blobs_add_many(struct blobs *b, struct blobs_piece *pieces, size_t n)
 }
 
 enum err
-blobs_add(struct blobs *b, const void *bytes, size_t len,
-    struct blob_id *out_id)
+blobs_add(
+    struct blobs *b, const void *bytes, size_t len, struct blob_id *out_id)
 {
 	struct blobs_piece piece = { .p = bytes, .n = len };
 	enum err e = blobs_add_many(b, &piece, 1);

@@ -108,8 +108,8 @@ blobs_begin(struct blobs *b, const struct blob_id *id, uint64_t length,
 	if (n == seal_spans(length))
 		seal_blob_id(length, leaves, n, &is);
 	if (n != seal_spans(length) || !ID_EQ(&is, id))
-		return err_say(ERR_FORGED,
-		    "the leaf list does not match its blob id");
+		return err_say(
+		    ERR_FORGED, "the leaf list does not match its blob id");
 	if (b->max_bytes != 0 && length > b->max_bytes)
 		return err_say(ERR_NOSPACE,
 		    "%" PRIu64 " bytes exceed the size limit of '%s'; raise it",

@@ -23,9 +23,9 @@
 #include "blobs/blobs.h"
 
 #define BLOBS_VERSION 1
-#define BLOBS_HEAD 24
-#define BLOBS_NAME 80 /* "ab/" and 64 digits, suffix, NUL */
-#define BLOBS_FAN 256
+#define BLOBS_HEAD    24
+#define BLOBS_NAME    80 /* "ab/" and 64 digits, suffix, NUL */
+#define BLOBS_FAN     256
 
 enum blobs_there { BLOBS_NONE, BLOBS_ANNOUNCED, BLOBS_WHOLE };
 
@@ -35,7 +35,7 @@ enum blobs_there { BLOBS_NONE, BLOBS_ANNOUNCED, BLOBS_WHOLE };
  */
 struct blobs_entry {
 	struct blob_id id;
-	uint64_t bytes;	 /* of the spans that are there */
+	uint64_t bytes;  /* of the spans that are there */
 	int64_t used_ms; /* wall time noted on disk */
 	struct blob *open;
 	struct blobs_entry *next; /* in its bucket */
@@ -68,12 +68,12 @@ struct blob {
 	uint64_t loaded; /* bytes of the spans that were there at first */
 	int fd;
 
-	unsigned refs;		   /* under blobs.lock */
+	unsigned refs;             /* under blobs.lock */
 	struct blobs_entry *entry; /* under blobs.lock; NULL once dropped */
 
 	pthread_mutex_t sync; /* guards the rest; taken before blobs.lock */
 	uint8_t *leaves;      /* NULL: not needed yet */
-	uint8_t *bits;	      /* read without the lock; NULL: whole */
+	uint8_t *bits;        /* read without the lock; NULL: whole */
 	int part_fd;
 	uint64_t missing;
 	bool whole; /* read without the lock */
@@ -86,22 +86,21 @@ struct blob {
  * blobs_name(id, suffix, out):
  * Write the name of a blob's file, relative to the store.
  */
-void blobs_name(const struct blob_id *id, const char *suffix,
-    char out[static BLOBS_NAME]);
+void blobs_name(
+    const struct blob_id *id, const char *suffix, char out[static BLOBS_NAME]);
 
 /**
  * blobs_name_read(name, suffix, out):
  * Say whether a directory's ${name} is an id and ${suffix}.
  */
-bool blobs_name_read(const char *name, const char *suffix,
-    struct blob_id *out);
+bool blobs_name_read(const char *name, const char *suffix, struct blob_id *out);
 
 /**
  * blobs_failed(b, name, what):
  * Turn errno into an error whose detail says what failed with which file.
  */
-enum err blobs_failed(const struct blobs *b, const char *name,
-    const char *what);
+enum err blobs_failed(
+    const struct blobs *b, const char *name, const char *what);
 
 /**
  * blobs_look(b, id):
@@ -113,8 +112,8 @@ enum blobs_there blobs_look(const struct blobs *b, const struct blob_id *id);
  * blobs_unlink(b, id):
  * Remove all files of blob ${id}, the ones that make it count first.
  */
-enum err blobs_unlink(const struct blobs *b, const struct blob_id *id)
-    must_check;
+enum err blobs_unlink(
+    const struct blobs *b, const struct blob_id *id) must_check;
 
 /**
  * blobs_rename(b, tmp, id, suffix):
@@ -164,15 +163,15 @@ extern const char blobs_magic_leaves[8], blobs_magic_part[8];
  * blobs_head_put(out, magic, length):
  * Append a head.
  */
-void blobs_head_put(struct buf *out, const char magic[static 8],
-    uint64_t length);
+void blobs_head_put(
+    struct buf *out, const char magic[static 8], uint64_t length);
 
 /**
  * blobs_leaves_of(bytes, n, out):
  * Append the leaves of ${n} bytes to ${out}.
  */
-enum err blobs_leaves_of(const uint8_t *bytes, size_t n, struct buf *out)
-    must_check;
+enum err blobs_leaves_of(
+    const uint8_t *bytes, size_t n, struct buf *out) must_check;
 
 /**
  * blobs_span_len(length, i):
@@ -199,12 +198,12 @@ enum err blobs_bits_load(const struct blobs *b, int fd,
  * blobs_bits_count(bits, length, out_bytes):
  * Return the number of spans that are there, and their bytes.
  */
-uint64_t blobs_bits_count(const uint8_t *bits, uint64_t length,
-    uint64_t *out_bytes);
+uint64_t blobs_bits_count(
+    const uint8_t *bits, uint64_t length, uint64_t *out_bytes);
 
 struct blobs_size {
 	uint64_t length, bytes; /* in all; of the spans that are there */
-	bool all;		/* no span is missing */
+	bool all;               /* no span is missing */
 	int64_t used_ms;
 };
 
@@ -222,16 +221,15 @@ enum err blobs_stat(const struct blobs *b, const struct blob_id *id,
  * blobs_find(b, id):
  * Return the entry of ${id}, or NULL.
  */
-struct blobs_entry *blobs_find(const struct blobs *b,
-    const struct blob_id *id);
+struct blobs_entry *blobs_find(const struct blobs *b, const struct blob_id *id);
 
 /**
  * blobs_entry_new(b, id, bytes, used_ms):
  * Add an entry as the newest one, used now if ${used_ms} is 0; NULL without
  * memory.
  */
-struct blobs_entry *blobs_entry_new(struct blobs *b, const struct blob_id *id,
-    uint64_t bytes, int64_t used_ms);
+struct blobs_entry *blobs_entry_new(
+    struct blobs *b, const struct blob_id *id, uint64_t bytes, int64_t used_ms);
 
 /**
  * blobs_entry_free(b, e):

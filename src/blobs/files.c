@@ -79,8 +79,8 @@ blobs_leaves_of(const uint8_t *bytes, size_t n, struct buf *out)
 
 /* The file after its head must have exactly ${n} bytes. */
 static enum err
-body_read(const struct blobs *b, const char *name, int fd, size_t n,
-    uint8_t **out)
+body_read(
+    const struct blobs *b, const char *name, int fd, size_t n, uint8_t **out)
 {
 	CLEANUP(free) uint8_t *p = malloc(n);
 	struct stat st;
@@ -143,8 +143,8 @@ blobs_bits_load(const struct blobs *b, int fd, const struct blob_id *id,
 		return e;
 	if (says != length)
 		return damaged(b, name);
-	return body_read(b, name, fd, (size_t)(seal_spans(length) + 7) / 8,
-	    out);
+	return body_read(
+	    b, name, fd, (size_t)(seal_spans(length) + 7) / 8, out);
 }
 
 uint64_t
@@ -162,8 +162,8 @@ blobs_bits_count(const uint8_t *bits, uint64_t length, uint64_t *out_bytes)
 }
 
 static void
-count_bits(const struct blobs *b, const struct blob_id *id,
-    struct blobs_size *out)
+count_bits(
+    const struct blobs *b, const struct blob_id *id, struct blobs_size *out)
 {
 	CLEANUP(free) uint8_t *bits = NULL;
 	CLEANUP_FD int fd = -1;
@@ -180,8 +180,8 @@ count_bits(const struct blobs *b, const struct blob_id *id,
 }
 
 enum err
-blobs_stat(const struct blobs *b, const struct blob_id *id,
-    const char *suffix, struct blobs_size *out)
+blobs_stat(const struct blobs *b, const struct blob_id *id, const char *suffix,
+    struct blobs_size *out)
 {
 	char name[BLOBS_NAME];
 	struct stat st;

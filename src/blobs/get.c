@@ -138,8 +138,8 @@ load(struct blobs *b, const struct blob_id *id, struct blob **out)
 
 /* Load ${id} and enter it in the table. */
 static enum err
-enter_locked(struct blobs *b, const struct blob_id *id,
-    struct blobs_entry **out)
+enter_locked(
+    struct blobs *b, const struct blob_id *id, struct blobs_entry **out)
 {
 	struct blobs_entry *e = blobs_find(b, id);
 	struct blob *x = NULL;

@@ -9,8 +9,8 @@
 #include "blobs/blobs_internal.h"
 
 void
-blobs_name(const struct blob_id *id, const char *suffix,
-    char out[static BLOBS_NAME])
+blobs_name(
+    const struct blob_id *id, const char *suffix, char out[static BLOBS_NAME])
 {
 	char hex[2 * sizeof(id->b) + 1];
 
@@ -111,16 +111,16 @@ blobs_sync_fan(struct blobs *b, const struct blob_id *id)
 }
 
 int
-blobs_tmp_open(struct blobs *b, const struct blob_id *id,
-    char out_name[static BLOBS_NAME])
+blobs_tmp_open(
+    struct blobs *b, const struct blob_id *id, char out_name[static BLOBS_NAME])
 {
 	uint64_t serial;
 
 	(void)pthread_mutex_lock(&b->lock);
 	serial = b->serial++;
 	(void)pthread_mutex_unlock(&b->lock);
-	(void)snprintf(out_name, BLOBS_NAME, "%02x/%" PRIu64 ".tmp", id->b[0],
-	    serial);
+	(void)snprintf(
+	    out_name, BLOBS_NAME, "%02x/%" PRIu64 ".tmp", id->b[0], serial);
 	return openat(b->dir_fd, out_name,
 	    O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 }

@@ -26,8 +26,8 @@ forget(const struct blobs *b, const struct blob_id *id, const char *suffix)
 }
 
 static enum err
-count_in(struct blobs *b, const struct blob_id *id,
-    const struct blobs_size *size)
+count_in(
+    struct blobs *b, const struct blob_id *id, const struct blobs_size *size)
 {
 	b->bytes += size->bytes;
 	if (b->max_bytes == 0 ||
@@ -147,8 +147,7 @@ tidy(struct blobs *b, const char *fan, const char *name, struct visit *v)
 	size_t n = strlen(name);
 
 	(void)v;
-	if (n > 4 && n < BLOBS_NAME - 3 &&
-	    strcmp(name + n - 4, ".tmp") == 0) {
+	if (n > 4 && n < BLOBS_NAME - 3 && strcmp(name + n - 4, ".tmp") == 0) {
 		(void)snprintf(path, sizeof(path), "%.2s/%.76s", fan, name);
 		(void)unlinkat(b->dir_fd, path, 0);
 	}
@@ -227,8 +226,8 @@ visit_all(struct blobs *b, struct visit v)
 }
 
 enum err
-blobs_each(struct blobs *b, bool (*fn)(void *ctx, const struct blob_id *id),
-    void *ctx)
+blobs_each(
+    struct blobs *b, bool (*fn)(void *ctx, const struct blob_id *id), void *ctx)
 {
 	return visit_all(b, (struct visit){ each, fn, ctx, false });
 }

@@ -51,8 +51,8 @@ blobs_span_has(struct blob *x, uint64_t i)
 static enum err
 read_span(const struct blob *x, uint64_t i, uint8_t *to)
 {
-	enum err e = file_pread(x->fd, to, blobs_span_len(x->length, i),
-	    (off_t)(i * SEAL_SPAN));
+	enum err e = file_pread(
+	    x->fd, to, blobs_span_len(x->length, i), (off_t)(i * SEAL_SPAN));
 
 	if (e == ERR_CORRUPT)
 		return damaged(x, i);
@@ -116,7 +116,8 @@ blobs_read(struct blob *x, uint64_t off, void *p, size_t n)
 	if (off > x->length || n > x->length - off)
 		return err_say(ERR_INVAL,
 		    "bytes %" PRIu64 " to %" PRIu64 " lie outside of a blob "
-		    "of %" PRIu64, off, off + n, x->length);
+		    "of %" PRIu64,
+		    off, off + n, x->length);
 	for (uint64_t i = off / SEAL_SPAN; n > 0 && i < end; i++)
 		if (!blobs_span_has(x, i))
 			return ERR_PENDING;
@@ -127,8 +128,8 @@ blobs_read(struct blob *x, uint64_t off, void *p, size_t n)
 }
 
 static enum err
-check_span(const struct blob *x, const uint8_t *leaves, uint64_t i,
-    uint8_t *room)
+check_span(
+    const struct blob *x, const uint8_t *leaves, uint64_t i, uint8_t *room)
 {
 	uint8_t leaf[32];
 	enum err e = read_span(x, i, room);
@@ -177,8 +178,8 @@ sync_fd(struct blob *x, int fd)
  * may come to count even if its flush fails: ${out_written}.
  */
 static enum err
-store_locked(struct blob *x, uint64_t i, const void *p, size_t n,
-    bool *out_written)
+store_locked(
+    struct blob *x, uint64_t i, const void *p, size_t n, bool *out_written)
 {
 	uint8_t byte = (uint8_t)(x->bits[i / 8] | 1 << (i % 8));
 	enum err e = file_pwrite(x->fd, p, n, (off_t)(i * SEAL_SPAN));
@@ -284,7 +285,8 @@ blobs_span_put(struct blob *x, uint64_t i, const void *p, size_t n)
 	if (i >= x->spans || n != blobs_span_len(x->length, i))
 		return err_say(ERR_INVAL,
 		    "%zu bytes cannot be span %" PRIu64 " of a blob of "
-		    "%" PRIu64, n, i, x->length);
+		    "%" PRIu64,
+		    n, i, x->length);
 	e = need_leaves(x, &leaves);
 	if (e)
 		return e;

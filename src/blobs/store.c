@@ -23,8 +23,7 @@ start_format(struct blobs *b, const char *path)
 {
 	if (faccessat(b->dir_fd, "00", F_OK, 0) == 0)
 		return err_say(ERR_CORRUPT,
-		    "'%s' is gone; put it back or use another directory",
-		    path);
+		    "'%s' is gone; put it back or use another directory", path);
 	return file_create(path, FORMAT, strlen(FORMAT), 0600);
 }
 
@@ -90,8 +89,7 @@ blobs_open(const struct blobs_opts *opts, struct blobs **out)
 
 	if (b == NULL || b->dir == NULL)
 		return ERR_NOMEM;
-	if ((e = file_mkdirs(b->dir)) != ERR_OK ||
-	    (e = take_lock(b)) != ERR_OK)
+	if ((e = file_mkdirs(b->dir)) != ERR_OK || (e = take_lock(b)) != ERR_OK)
 		return e;
 	b->dir_fd = open(b->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (b->dir_fd < 0)

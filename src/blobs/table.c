@@ -73,8 +73,8 @@ unlink_used(struct blobs *b, struct blobs_entry *e)
 }
 
 struct blobs_entry *
-blobs_entry_new(struct blobs *b, const struct blob_id *id, uint64_t bytes,
-    int64_t used_ms)
+blobs_entry_new(
+    struct blobs *b, const struct blob_id *id, uint64_t bytes, int64_t used_ms)
 {
 	struct blobs_entry *e, **to;
 
@@ -169,8 +169,7 @@ blobs_reserve(struct blobs *b, uint64_t n)
 		return err_say(ERR_NOSPACE,
 		    "%llu bytes exceed the size limit of '%s'; raise it",
 		    (unsigned long long)n, b->dir);
-	while (b->max_bytes != 0 && b->bytes + n > b->max_bytes &&
-	    e == ERR_OK)
+	while (b->max_bytes != 0 && b->bytes + n > b->max_bytes && e == ERR_OK)
 		e = evict_one(b);
 	if (e == ERR_OK)
 		b->bytes += n;

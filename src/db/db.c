@@ -8,10 +8,10 @@
 #include "base/file.h"
 #include "db/db_internal.h"
 
-#define MAX_TABLES 32
+#define MAX_TABLES  32
 #define MAX_READERS 510
-#define PAGE 4096
-#define META "meta" /* our own table, beside the ${MAX_TABLES} of callers */
+#define PAGE        4096
+#define META        "meta" /* our own table, beside the ${MAX_TABLES} of callers */
 
 enum err
 db_err(const struct db *d, int rc, const char *what)
@@ -73,8 +73,8 @@ write_format(struct db *d, MDB_txn *txn, const struct db_opts *opts)
 }
 
 static enum err
-read_format(struct db *d, MDB_txn *txn, MDB_dbi meta,
-    const struct db_opts *opts)
+read_format(
+    struct db *d, MDB_txn *txn, MDB_dbi meta, const struct db_opts *opts)
 {
 	MDB_val key = { 6, (char[]){ "format" } }, val;
 	size_t n = strlen(opts->format);
@@ -192,8 +192,8 @@ db_open(const char *dir, const struct db_opts *opts, struct db **out)
 	enum err e;
 
 	if (opts->max_bytes == 0 || opts->max_bytes > SIZE_MAX / 2)
-		return err_say(ERR_INVAL, "database '%s' needs a size limit",
-		    dir);
+		return err_say(
+		    ERR_INVAL, "database '%s' needs a size limit", dir);
 	d = calloc(1, sizeof(*d));
 	if (d == NULL || (d->dir = strdup(dir)) == NULL)
 		return ERR_NOMEM;

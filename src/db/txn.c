@@ -5,7 +5,7 @@
 #include "db/db_internal.h"
 
 #define READERS_EVERY_MS (3600 * 1000)
-#define CHUNK_BYTES 4096
+#define CHUNK_BYTES      4096
 
 /*
  * Inside a write transaction LMDB may move a value at the next write, but we
@@ -242,8 +242,8 @@ db_del(struct db_txn *t, struct db_table table, struct db_val key)
 }
 
 static bool
-seek(struct db_txn *t, MDB_cursor *c, struct db_val from, MDB_val *k,
-    MDB_val *v)
+seek(
+    struct db_txn *t, MDB_cursor *c, struct db_val from, MDB_val *k, MDB_val *v)
 {
 	int rc;
 

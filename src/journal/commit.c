@@ -80,15 +80,15 @@ rotate(struct journal *j)
 }
 
 static enum err
-encode(struct journal *j, struct journal_waiter *group,
-    struct journal_link *at, struct buf *out)
+encode(struct journal *j, struct journal_waiter *group, struct journal_link *at,
+    struct buf *out)
 {
 	uint64_t first = at->seq + 1;
 	enum err e = ERR_OK;
 
 	for (struct journal_waiter *w = group; w && e == ERR_OK; w = w->next) {
-		e = journal_record_put(j->key, at, first,
-		    (struct seal_part){ w->p, w->n }, out);
+		e = journal_record_put(
+		    j->key, at, first, (struct seal_part){ w->p, w->n }, out);
 		w->seq = at->seq;
 	}
 	return e;
@@ -109,8 +109,8 @@ write_group(struct journal *j, struct journal_waiter *group,
 		e = err_from_errno(errno);
 	if (e) {
 		j->broken = true;
-		(void)err_say(e, "cannot write to '%s': %s", j->dir,
-		    err_text(e));
+		(void)err_say(
+		    e, "cannot write to '%s': %s", j->dir, err_text(e));
 	}
 	return e;
 }

@@ -8,7 +8,7 @@
 #include "journal/journal_internal.h"
 
 #define DEFAULT_SEGMENT (4 << 20)
-#define WAIT_SLICE_MS 5000
+#define WAIT_SLICE_MS   5000
 
 static enum err
 take_lock(struct journal *j)
@@ -38,14 +38,14 @@ static enum err
 check_opts(const struct journal_opts *opts)
 {
 	if (secret_len(opts->key) != SEAL_KEY)
-		return err_say(ERR_INVAL, "the journal's key is not %d bytes",
-		    SEAL_KEY);
+		return err_say(
+		    ERR_INVAL, "the journal's key is not %d bytes", SEAL_KEY);
 	if (opts->segment_bytes != 0 &&
 	    (opts->segment_bytes < JOURNAL_SEGMENT_MIN ||
 		opts->segment_bytes > JOURNAL_SEGMENT_MAX))
 		return err_say(ERR_INVAL,
-		    "journal segments have %d to %d bytes",
-		    JOURNAL_SEGMENT_MIN, JOURNAL_SEGMENT_MAX);
+		    "journal segments have %d to %d bytes", JOURNAL_SEGMENT_MIN,
+		    JOURNAL_SEGMENT_MAX);
 	return ERR_OK;
 }
 

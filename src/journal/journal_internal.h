@@ -28,14 +28,14 @@
 #include "base/bytes.h"
 #include "journal/journal.h"
 
-#define JOURNAL_VERSION 1
+#define JOURNAL_VERSION      1
 #define JOURNAL_SEGMENT_HEAD 128
-#define JOURNAL_SEGMENT_MIN (16 << 10)
-#define JOURNAL_SEGMENT_MAX (256 << 20)
-#define JOURNAL_GROUP_MAX (256 << 10)
-#define JOURNAL_RECORD_HEAD 56
-#define JOURNAL_RECORD_MIN (JOURNAL_RECORD_HEAD + SEAL_REST_EXTRA)
-#define JOURNAL_MARK_EVERY 64
+#define JOURNAL_SEGMENT_MIN  (16 << 10)
+#define JOURNAL_SEGMENT_MAX  (256 << 20)
+#define JOURNAL_GROUP_MAX    (256 << 10)
+#define JOURNAL_RECORD_HEAD  56
+#define JOURNAL_RECORD_MIN   (JOURNAL_RECORD_HEAD + SEAL_REST_EXTRA)
+#define JOURNAL_MARK_EVERY   64
 
 /* The newest record of a chain and the hash over all up to it. */
 struct journal_link {
@@ -75,7 +75,7 @@ struct journal {
 	struct journal_link last; /* durable */
 	uint64_t pokes;
 	unsigned waiting; /* threads in journal_wait() */
-	bool poked;	  /* while nobody waited */
+	bool poked;       /* while nobody waited */
 
 	/* the committer's alone */
 	pthread_t thread;
@@ -90,7 +90,7 @@ struct journal {
 
 /* A record's header, read but not yet authenticated. */
 struct journal_record {
-	const uint8_t *p; /* the record's bytes */
+	const uint8_t *p;       /* the record's bytes */
 	uint32_t sealed, bytes; /* with header and padding */
 	uint64_t seq, group;
 	const uint8_t *chain;
@@ -113,8 +113,8 @@ enum err journal_record_put(const struct secret *key, struct journal_link *at,
  * journal_record_read(p, n, out):
  * Say whether the ${n} bytes at ${p} begin with the shape of a record.
  */
-bool journal_record_read(const uint8_t *p, size_t n,
-    struct journal_record *out);
+bool journal_record_read(
+    const uint8_t *p, size_t n, struct journal_record *out);
 
 /**
  * journal_record_open(key, r, out):
@@ -128,8 +128,7 @@ enum err journal_record_open(const struct secret *key,
  * journal_link_next(at, r):
  * Move ${at} on to ${r}.
  */
-void journal_link_next(struct journal_link *at,
-    const struct journal_record *r);
+void journal_link_next(struct journal_link *at, const struct journal_record *r);
 
 /* ---- segment.c ---- */
 
@@ -144,8 +143,8 @@ char *journal_seg_path(const struct journal *j, uint64_t first);
  * journal_seg_init(seg, first, size):
  * Prepare ${seg} for an empty segment.
  */
-enum err journal_seg_init(struct journal_seg *seg, uint64_t first,
-    uint32_t size) must_check;
+enum err journal_seg_init(
+    struct journal_seg *seg, uint64_t first, uint32_t size) must_check;
 
 /**
  * journal_seg_mark(seg, seq, off):
@@ -158,8 +157,8 @@ void journal_seg_mark(struct journal_seg *seg, uint64_t seq, uint32_t off);
  * Make the segment file that follows ${at}, durably.  Sets ${j}->broken if
  * its state on disk is not known afterwards.
  */
-enum err journal_seg_create(struct journal *j, const struct journal_link *at,
-    int *out_fd) must_check;
+enum err journal_seg_create(
+    struct journal *j, const struct journal_link *at, int *out_fd) must_check;
 
 /**
  * journal_seg_head(j, head, first, out):

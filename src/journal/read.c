@@ -56,6 +56,8 @@ locate(struct journal *j, uint64_t seq, struct place *out, bool *out_end)
 		out->used = seg->used;
 		out->off = seg->marks[i];
 		out->seq = seg->first + i * JOURNAL_MARK_EVERY;
+		/* before the place where we were: that chain is of no use */
+		out->chained = out->chained && out->seq == seq;
 	}
 	(void)pthread_mutex_unlock(&j->lock);
 	return seg ? ERR_OK : gone(j, seq);
@@ -109,8 +111,8 @@ visit_window(struct journal *j, const uint8_t *p, size_t n, struct place *at,
 	enum err e = ERR_OK;
 
 	while (e == ERR_OK && !v->stop &&
-	    journal_record_read(p + (at->off - start), n - (at->off - start),
-		&r))
+	    journal_record_read(
+		p + (at->off - start), n - (at->off - start), &r))
 		e = visit_record(j, &r, at, v);
 	if (e == ERR_OK && at->off == start)
 		return damaged(j, at);
@@ -129,10 +131,10 @@ visit_segment(struct journal *j, struct place *at, struct visit *v)
 		return ERR_NOMEM;
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
-		return errno == ENOENT ? gone(j, at->seq)
-				       : err_say(err_from_errno(errno),
-					     "cannot open '%s': %s", path,
-					     strerror(errno));
+		return errno == ENOENT
+		    ? gone(j, at->seq)
+		    : err_say(err_from_errno(errno), "cannot open '%s': %s",
+			  path, strerror(errno));
 	while (e == ERR_OK && !v->stop && at->off < at->used) {
 		size_t n = at->used - at->off;
 

@@ -46,8 +46,8 @@ journal_record_put(const struct secret *key, struct journal_link *at,
 	if (out->err)
 		return out->err;
 	memcpy(head, out->p + start, sizeof(head)); /* ${out} may move */
-	e = seal_rest(key, (struct seal_part){ head, sizeof(head) }, payload,
-	    out);
+	e = seal_rest(
+	    key, (struct seal_part){ head, sizeof(head) }, payload, out);
 	if (e)
 		return e;
 	buf_put(out, (const uint8_t[8]){ 0 }, padded(n) - n);
@@ -91,8 +91,8 @@ journal_record_read(const uint8_t *p, size_t n, struct journal_record *out)
 }
 
 enum err
-journal_record_open(const struct secret *key, const struct journal_record *r,
-    struct buf *out)
+journal_record_open(
+    const struct secret *key, const struct journal_record *r, struct buf *out)
 {
 	return seal_rest_open(key,
 	    (struct seal_part){ r->p, JOURNAL_RECORD_HEAD },

@@ -60,8 +60,8 @@ open_file(struct scan *s)
 
 	if (path == NULL)
 		return ERR_NOMEM;
-	s->fd = open(path, O_CLOEXEC | O_NOFOLLOW |
-	    (s->newest ? O_RDWR : O_RDONLY));
+	s->fd = open(
+	    path, O_CLOEXEC | O_NOFOLLOW | (s->newest ? O_RDWR : O_RDONLY));
 	if (s->fd < 0)
 		return io_failed(s, "open");
 	return s->newest ? settle(s) : ERR_OK;
@@ -93,10 +93,10 @@ read_file(struct scan *s, struct journal_link *before)
 	if (s->bytes == NULL)
 		return ERR_NOMEM;
 	e = file_pread(s->fd, s->bytes, have, 0);
-	return e ? err_say(e, "cannot read segment %016" PRIx64
-			      " of journal '%s'",
-		       s->seg->first, s->j->dir)
-		 : ERR_OK;
+	return e
+	    ? err_say(e, "cannot read segment %016" PRIx64 " of journal '%s'",
+		  s->seg->first, s->j->dir)
+	    : ERR_OK;
 }
 
 /* CORRUPT tells of the record; anything else must not look like that. */
@@ -113,8 +113,8 @@ continues(const struct scan *s, struct journal_record *out)
 {
 	const struct journal_link *at = &s->j->last;
 
-	return journal_record_read(s->bytes + s->seg->used,
-		   s->seg->size - s->seg->used, out) &&
+	return journal_record_read(
+		   s->bytes + s->seg->used, s->seg->size - s->seg->used, out) &&
 	    out->seq == at->seq + 1 &&
 	    memcmp(out->chain, at->hash, sizeof(at->hash)) == 0;
 }
@@ -182,7 +182,8 @@ cut_tail(const struct scan *s, uint32_t end)
 	enum err e;
 
 	log_warn("journal: cut %" PRIu32 " bytes of an unfinished write after "
-		 "record %" PRIu64, n, s->j->last.seq);
+		 "record %" PRIu64,
+	    n, s->j->last.seq);
 	memset(s->bytes + s->seg->used, 0, n);
 	e = file_pwrite(s->fd, s->bytes + s->seg->used, n, s->seg->used);
 	if (e == ERR_OK && fdatasync(s->fd) != 0)
@@ -195,8 +196,8 @@ cut_tail(const struct scan *s, uint32_t end)
 static enum err
 regrow(const struct scan *s)
 {
-	log_warn("journal: segment %016" PRIx64 " was cut short",
-	    s->seg->first);
+	log_warn(
+	    "journal: segment %016" PRIx64 " was cut short", s->seg->first);
 	errno = posix_fallocate(s->fd, 0, s->seg->size);
 	if (errno != 0 || fsync(s->fd) != 0)
 		return io_failed(s, "reserve");
@@ -313,8 +314,8 @@ find_segments(struct journal *j)
 	while (e == ERR_OK && (de = readdir(d)) != NULL)
 		e = add_name(j, de->d_name);
 	if (e == ERR_OK && errno != 0)
-		e = err_say(ERR_IO, "cannot read '%s': %s", j->dir,
-		    strerror(errno));
+		e = err_say(
+		    ERR_IO, "cannot read '%s': %s", j->dir, strerror(errno));
 	(void)closedir(d);
 	if (j->n_segs > 0)
 		qsort(j->segs, j->n_segs, sizeof(*j->segs), by_first);

@@ -27,11 +27,11 @@ journal_seg_init(struct journal_seg *seg, uint64_t first, uint32_t size)
 {
 	size_t records = size / JOURNAL_RECORD_MIN + 1;
 
-	*seg = (struct journal_seg){ .first = first,
-		.size = size,
-		.used = JOURNAL_SEGMENT_HEAD };
-	seg->marks = calloc(records / JOURNAL_MARK_EVERY + 1,
-	    sizeof(*seg->marks));
+	*seg = (struct journal_seg){
+		.first = first, .size = size, .used = JOURNAL_SEGMENT_HEAD
+	};
+	seg->marks = calloc(
+	    records / JOURNAL_MARK_EVERY + 1, sizeof(*seg->marks));
 	return seg->marks ? ERR_OK : ERR_NOMEM;
 }
 
@@ -59,8 +59,8 @@ head_hashes(const struct journal *j, const uint8_t *head,
 }
 
 static enum err
-make_head(const struct journal *j, const struct journal_link *at,
-    struct buf *out)
+make_head(
+    const struct journal *j, const struct journal_link *at, struct buf *out)
 {
 	uint8_t *hashes;
 
@@ -120,8 +120,8 @@ name_file(struct journal *j, const char *tmp, uint64_t first)
 }
 
 enum err
-journal_seg_create(struct journal *j, const struct journal_link *at,
-    int *out_fd)
+journal_seg_create(
+    struct journal *j, const struct journal_link *at, int *out_fd)
 {
 	CLEANUP(free) char *tmp = file_join(j->dir, "new.tmp");
 	CLEANUP_BUF struct buf head = { 0 };
@@ -131,11 +131,11 @@ journal_seg_create(struct journal *j, const struct journal_link *at,
 	if (tmp == NULL || make_head(j, at, &head) != ERR_OK)
 		return ERR_NOMEM;
 	(void)unlink(tmp); /* left over from a crash */
-	fd = open(tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
-	    0600);
+	fd = open(
+	    tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
-		return err_say(err_from_errno(errno),
-		    "cannot create '%s': %s", tmp, strerror(errno));
+		return err_say(err_from_errno(errno), "cannot create '%s': %s",
+		    tmp, strerror(errno));
 	e = fill_file(j, fd, &head);
 	if (e == ERR_OK)
 		e = name_file(j, tmp, at->seq + 1);
@@ -151,8 +151,8 @@ journal_seg_create(struct journal *j, const struct journal_link *at,
 static enum err
 head_bad(const struct journal *j, enum err e, uint64_t first, const char *why)
 {
-	return err_say(e, "segment %016" PRIx64 " of journal '%s' %s", first,
-	    j->dir, why);
+	return err_say(
+	    e, "segment %016" PRIx64 " of journal '%s' %s", first, j->dir, why);
 }
 
 enum err

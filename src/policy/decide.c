@@ -345,22 +345,32 @@ best_grant(const struct policy *p, const struct policy_query *q)
 	return best;
 }
 
+static bool
+same_stream(const struct fact *a, const struct fact *b)
+{
+	return ID_EQ(&a->src.signer, &b->src.signer) &&
+	    policy_compare_party(a, b) == 0;
+}
+
 /*
- * When the grant ${it} begins to deny, 0 if never.  One that begins later but
- * is void already denies from its beginning.
+ * When the grant ${it}, not older than ${best}, may begin to deny, 0 if never:
+ * at its end.  One that begins later, but is void already, denies from its
+ * beginning; one of the same stream replaces ${best} then.
  */
 static int64_t
-denies_from(const struct walk *w, const struct item *it)
+denies_from(const struct walk *w, const struct item *it,
+    const struct fact *best)
 {
 	enum policy_why why;
 	enum weight weight = weigh(w, it, &why);
 
 	if (weight == WEIGHT_FOR)
 		return it->fact->until;
-	if (weight == WEIGHT_HINT && why == POLICY_NOT_YET)
-		return why_void(w, it) == POLICY_GRANTED ? it->fact->until :
-							   it->fact->from;
-	return 0;
+	if (weight != WEIGHT_HINT || why != POLICY_NOT_YET)
+		return 0;
+	if (same_stream(it->fact, best) || why_void(w, it) != POLICY_GRANTED)
+		return it->fact->from;
+	return it->fact->until;
 }
 
 /* The end of ${best}, or of another grant that is not older than it. */
@@ -378,7 +388,7 @@ permit_until(const struct policy *p, const struct policy_query *q,
 		if (it->fact == best || it->fact->effect != EVENT_GRANT ||
 		    it->role != ROLE_WIDENS || newer(best, it->fact))
 			continue;
-		t = denies_from(&w, it);
+		t = denies_from(&w, it, best);
 		if (t != 0 && (until == 0 || t < until))
 			until = t;
 	}

@@ -5,6 +5,7 @@
 
 #define MISSING_ANSWER (1u << 20)
 #define LEAF           32
+#define SLOW_MS        60000 /* on top, for an answer over a slow line */
 
 /* An asked id and where it stood. */
 struct asked {

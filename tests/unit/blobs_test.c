@@ -78,8 +78,8 @@ blobs_test_get(struct blobs *b, const struct blob_id *id)
 struct blob *
 blobs_test_begin(struct blobs *b)
 {
-	ck_assert_int_eq(blobs_begin(b, &blobs_test_id, LENGTH,
-			     blobs_test_leaves, SPANS),
+	ck_assert_int_eq(
+	    blobs_begin(b, &blobs_test_id, LENGTH, blobs_test_leaves, SPANS),
 	    ERR_OK);
 	return blobs_test_get(b, &blobs_test_id);
 }
@@ -87,8 +87,8 @@ blobs_test_begin(struct blobs *b)
 enum err
 blobs_test_put(struct blob *x, uint64_t i)
 {
-	return blobs_span_put(x, i, blobs_test_bytes + i * SEAL_SPAN,
-	    blobs_span_len(LENGTH, i));
+	return blobs_span_put(
+	    x, i, blobs_test_bytes + i * SEAL_SPAN, blobs_span_len(LENGTH, i));
 }
 
 struct blob_id
@@ -183,11 +183,10 @@ START_TEST(sizes_at_the_borders)
 	size_t n;
 
 	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
-		ck_assert_int_eq(blobs_add(b, blobs_test_bytes, sizes[i], &id),
-		    ERR_OK);
-		ck_assert_int_eq(seal_blob_id_of(blobs_test_bytes, sizes[i],
-				     &is),
-		    ERR_OK);
+		ck_assert_int_eq(
+		    blobs_add(b, blobs_test_bytes, sizes[i], &id), ERR_OK);
+		ck_assert_int_eq(
+		    seal_blob_id_of(blobs_test_bytes, sizes[i], &is), ERR_OK);
 		ck_assert(ID_EQ(&id, &is));
 		x = blobs_test_get(b, &id);
 		ck_assert_uint_eq(blobs_length(x), sizes[i]);
@@ -267,9 +266,8 @@ START_TEST(many_at_once)
 	b = blobs_test_open(0);
 	ck_assert_uint_eq(blobs_bytes(b), MANY * 256 + LENGTH);
 	for (size_t i = 0; i < MANY + 2; i++) {
-		ck_assert_int_eq(seal_blob_id_of(pieces[i].p, pieces[i].n,
-				     &is),
-		    ERR_OK);
+		ck_assert_int_eq(
+		    seal_blob_id_of(pieces[i].p, pieces[i].n, &is), ERR_OK);
 		ck_assert(ID_EQ(&is, &pieces[i].id));
 		ck_assert(blobs_has(b, &is));
 	}
@@ -380,13 +378,13 @@ START_TEST(other_format)
 
 	blobs_close(b);
 	(void)snprintf(path, sizeof(path), "%s/format", blobs_test_dir);
-	ck_assert_int_eq(file_write(path, "consentfs blobs 2\n", 18, 0600),
-	    ERR_OK);
+	ck_assert_int_eq(
+	    file_write(path, "consentfs blobs 2\n", 18, 0600), ERR_OK);
 	ck_assert_int_eq(blobs_open(&opts, &b), ERR_UNSUPPORTED);
-	ck_assert_ptr_nonnull(strstr(err_detail(ERR_UNSUPPORTED),
-	    "'consentfs blobs 2'"));
-	ck_assert_ptr_nonnull(strstr(err_detail(ERR_UNSUPPORTED),
-	    "'consentfs blobs 1'"));
+	ck_assert_ptr_nonnull(
+	    strstr(err_detail(ERR_UNSUPPORTED), "'consentfs blobs 2'"));
+	ck_assert_ptr_nonnull(
+	    strstr(err_detail(ERR_UNSUPPORTED), "'consentfs blobs 1'"));
 	ck_assert_int_eq(unlink(path), 0);
 	ck_assert_int_eq(blobs_open(&opts, &b), ERR_CORRUPT);
 }
@@ -422,8 +420,8 @@ START_TEST(strange_names)
 
 	blobs_close(b);
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		(void)snprintf(path, sizeof(path), "%s/%s", blobs_test_dir,
-		    names[i]);
+		(void)snprintf(
+		    path, sizeof(path), "%s/%s", blobs_test_dir, names[i]);
 		ck_assert_int_eq(file_write(path, "x", 1, 0600), ERR_OK);
 	}
 	(void)snprintf(path, sizeof(path), "%s/7f/12.tmp", blobs_test_dir);

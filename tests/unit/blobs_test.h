@@ -8,7 +8,7 @@
 #include "blobs/blobs_internal.h"
 
 /* Spans of the larger test blob; the last is short. */
-#define SPANS 3
+#define SPANS  3
 #define LENGTH ((SPANS - 1) * SEAL_SPAN + 1000)
 
 extern char blobs_test_dir[256];
@@ -36,8 +36,8 @@ enum err blobs_test_put(struct blob *x, uint64_t i) must_check;
 struct blob_id blobs_test_add(struct blobs *b, uint8_t fill, size_t n);
 
 /* The path of one of a blob's files. */
-void blobs_test_path(const struct blob_id *id, const char *suffix,
-    char out[400]);
+void blobs_test_path(
+    const struct blob_id *id, const char *suffix, char out[400]);
 
 /* Whether one of a blob's files is there. */
 bool blobs_test_file(const struct blob_id *id, const char *suffix);

@@ -88,10 +88,10 @@ START_TEST(too_big_evicts_nothing)
 	struct blobs *b = blobs_test_open(3000);
 	struct blob_id id = blobs_test_add(b, 'a', 1000), big;
 
-	ck_assert_int_eq(blobs_add(b, blobs_test_bytes, 3001, &big),
-	    ERR_NOSPACE);
-	ck_assert_int_eq(blobs_begin(b, &blobs_test_id, LENGTH,
-			     blobs_test_leaves, SPANS),
+	ck_assert_int_eq(
+	    blobs_add(b, blobs_test_bytes, 3001, &big), ERR_NOSPACE);
+	ck_assert_int_eq(
+	    blobs_begin(b, &blobs_test_id, LENGTH, blobs_test_leaves, SPANS),
 	    ERR_NOSPACE);
 	ck_assert(blobs_has(b, &id));
 	ck_assert_uint_eq(blobs_bytes(b), 1000);
@@ -138,6 +138,7 @@ END_TEST
 /* The order of use is known after a restart, as old as the disk tells. */
 START_TEST(order_survives)
 {
+	static const time_t ago[3] = { 85000, 80000, 90000 };
 	struct blobs *b = blobs_test_open(3000);
 	struct blob_id id[3];
 	char path[400];
@@ -146,7 +147,7 @@ START_TEST(order_survives)
 		id[i] = blobs_test_add(b, i, 1000);
 	blobs_close(b);
 	for (size_t i = 0; i < 3; i++) {
-		time_t used = time(NULL) - (i == 2 ? 90000 : 80000);
+		time_t used = time(NULL) - ago[i];
 		const struct timespec times[2] = { { used, 0 }, { used, 0 } };
 
 		blobs_test_path(&id[i], ".blob", path);
@@ -264,8 +265,8 @@ TCase *
 blobs_test_quota(void)
 {
 	const TTest *const tests[] = { oldest_goes, open_ones_stay,
-		too_big_evicts_nothing, spans_make_room,
-		unfinished_ones_go_too, order_survives, many_entries };
+		too_big_evicts_nothing, spans_make_room, unfinished_ones_go_too,
+		order_survives, many_entries };
 
 	return make_case("quota", tests, ARRAY_LEN(tests));
 }

@@ -19,8 +19,8 @@ START_TEST(leaf_list_must_match)
 			     blobs_test_leaves, SPANS - 1),
 	    ERR_FORGED);
 	blobs_test_leaves[40] ^= 1;
-	ck_assert_int_eq(blobs_begin(b, &blobs_test_id, LENGTH,
-			     blobs_test_leaves, SPANS),
+	ck_assert_int_eq(
+	    blobs_begin(b, &blobs_test_id, LENGTH, blobs_test_leaves, SPANS),
 	    ERR_FORGED);
 	ck_assert_int_eq(blobs_begin(b, &blobs_test_id, BLOBS_MAX_LENGTH + 1,
 			     blobs_test_leaves, SPANS),
@@ -80,21 +80,21 @@ START_TEST(wrong_spans)
 	struct blobs *b = blobs_test_open(0);
 	struct blob *x = blobs_test_begin(b);
 
-	ck_assert_int_eq(blobs_span_put(x, 0, blobs_test_bytes + SEAL_SPAN,
-			     SEAL_SPAN),
+	ck_assert_int_eq(
+	    blobs_span_put(x, 0, blobs_test_bytes + SEAL_SPAN, SEAL_SPAN),
 	    ERR_FORGED);
 	blobs_test_bytes[77] ^= 1;
 	ck_assert_int_eq(blobs_test_put(x, 0), ERR_FORGED);
 	blobs_test_bytes[77] ^= 1;
-	ck_assert_int_eq(blobs_span_put(x, 0, blobs_test_bytes, SEAL_SPAN - 1),
+	ck_assert_int_eq(
+	    blobs_span_put(x, 0, blobs_test_bytes, SEAL_SPAN - 1), ERR_INVAL);
+	ck_assert_int_eq(
+	    blobs_span_put(x, SPANS, blobs_test_bytes, 1000), ERR_INVAL);
+	ck_assert_int_eq(
+	    blobs_span_put(x, SPANS - 1, blobs_test_bytes, SEAL_SPAN),
 	    ERR_INVAL);
-	ck_assert_int_eq(blobs_span_put(x, SPANS, blobs_test_bytes, 1000),
-	    ERR_INVAL);
-	ck_assert_int_eq(blobs_span_put(x, SPANS - 1, blobs_test_bytes,
-			     SEAL_SPAN),
-	    ERR_INVAL);
-	ck_assert_int_eq(blobs_span_put(x, UINT64_MAX, blobs_test_bytes, 1),
-	    ERR_INVAL);
+	ck_assert_int_eq(
+	    blobs_span_put(x, UINT64_MAX, blobs_test_bytes, 1), ERR_INVAL);
 	for (uint64_t i = 0; i < SPANS; i++)
 		ck_assert(!blobs_span_has(x, i));
 	ck_assert_uint_eq(blobs_bytes(b), 0);
@@ -141,15 +141,14 @@ START_TEST(single_spans)
 	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
 		seal_leaf(0, blobs_test_bytes, sizes[i], leaf);
 		seal_blob_id(sizes[i], leaf, 1, &id);
-		ck_assert_int_eq(blobs_begin(b, &id, sizes[i], leaf, 1),
-		    ERR_OK);
+		ck_assert_int_eq(
+		    blobs_begin(b, &id, sizes[i], leaf, 1), ERR_OK);
 		blobs_close(b);
 		b = blobs_test_open(0);
 		ck_assert(!blobs_has(b, &id));
 		x = blobs_test_get(b, &id);
-		ck_assert_int_eq(blobs_span_put(x, 0, blobs_test_bytes,
-				     sizes[i]),
-		    ERR_OK);
+		ck_assert_int_eq(
+		    blobs_span_put(x, 0, blobs_test_bytes, sizes[i]), ERR_OK);
 		ck_assert(blobs_has(b, &id));
 		ck_assert(!blobs_test_file(&id, ".leaves"));
 		blobs_put(x);
@@ -231,14 +230,14 @@ START_TEST(crash_while_announcing)
 		make_partial();
 		lose(suffixes[i]);
 		b = blobs_test_open(0);
-		ck_assert_int_eq(blobs_get(b, &blobs_test_id, &x),
-		    ERR_NOTFOUND);
+		ck_assert_int_eq(
+		    blobs_get(b, &blobs_test_id, &x), ERR_NOTFOUND);
 		ck_assert_uint_eq(blobs_bytes(b), 0);
 		blobs_close(b);
 		b = blobs_test_open(0); /* now nothing is left of it */
 		for (size_t k = 0; k < ARRAY_LEN(suffixes); k++)
-			ck_assert(!blobs_test_file(&blobs_test_id,
-			    suffixes[k]));
+			ck_assert(
+			    !blobs_test_file(&blobs_test_id, suffixes[k]));
 		blobs_close(b);
 	}
 }
@@ -349,9 +348,8 @@ START_TEST(many_uploaders)
 	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
 		all[i].b = b;
 		all[i].first = i;
-		ck_assert_int_eq(pthread_create(&all[i].thread, NULL, upload,
-				     &all[i]),
-		    0);
+		ck_assert_int_eq(
+		    pthread_create(&all[i].thread, NULL, upload, &all[i]), 0);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		ck_assert_int_eq(pthread_join(all[i].thread, NULL), 0);

@@ -29,8 +29,8 @@ setup(void)
 {
 	const char *tmp = getenv("TMPDIR");
 
-	(void)snprintf(dir, sizeof(dir), "%s/db_test.XXXXXX",
-	    tmp ? tmp : "/tmp");
+	(void)snprintf(
+	    dir, sizeof(dir), "%s/db_test.XXXXXX", tmp ? tmp : "/tmp");
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 }
 
@@ -199,8 +199,8 @@ START_TEST(order_and_ends)
 	put_str(d, tab, "\xff", "3");
 	db_read(d, &t);
 	ck_assert(db_next(&t, tab, str(""), &k, &v) && is(k, "a"));
-	ck_assert(db_next(&t, tab, str("aa"), &k, &v) && is(k, "b") &&
-	    is(v, "2"));
+	ck_assert(
+	    db_next(&t, tab, str("aa"), &k, &v) && is(k, "b") && is(v, "2"));
 	ck_assert(db_next(&t, tab, str("b"), &k, &v) && is(k, "b"));
 	ck_assert(!db_next(&t, tab, str("\xff\x01"), &k, &v));
 	ck_assert(db_last(&t, tab, &k, &v) && is(v, "3"));
@@ -291,10 +291,10 @@ START_TEST(other_formats_are_refused)
 
 	db_close(d);
 	ck_assert_int_eq(db_open(dir, &version, &d), ERR_UNSUPPORTED);
-	ck_assert_ptr_nonnull(strstr(err_detail(ERR_UNSUPPORTED),
-	    "'test' version 3"));
-	ck_assert_ptr_nonnull(strstr(err_detail(ERR_UNSUPPORTED),
-	    "'test' version 4"));
+	ck_assert_ptr_nonnull(
+	    strstr(err_detail(ERR_UNSUPPORTED), "'test' version 3"));
+	ck_assert_ptr_nonnull(
+	    strstr(err_detail(ERR_UNSUPPORTED), "'test' version 4"));
 	ck_assert_int_eq(db_open(dir, &name, &d), ERR_UNSUPPORTED);
 	ck_assert_int_eq(db_open(dir, &longer, &d), ERR_UNSUPPORTED);
 	d = must_open(&opts);
@@ -523,9 +523,8 @@ START_TEST(many_threads)
 
 	job.tab = must_table(job.d, "a");
 	for (size_t i = 0; i < ARRAY_LEN(threads); i++)
-		ck_assert_int_eq(pthread_create(&threads[i], NULL,
-				     thread_counts, &job),
-		    0);
+		ck_assert_int_eq(
+		    pthread_create(&threads[i], NULL, thread_counts, &job), 0);
 	for (size_t i = 0; i < ARRAY_LEN(threads); i++)
 		ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
 	ck_assert_uint_eq(counted(job.d, job.tab), 200);
@@ -550,8 +549,8 @@ main(void)
 	const TTest *const rows[] = { rows_survive, abort_writes_nothing,
 		readers_see_a_snapshot, errors_stick, order_and_ends, walks,
 		values_live_until_the_end, table_names_and_number };
-	const TTest *const bad[] = { other_formats_are_refused,
-		damage_is_told, short_file_is_told, full_map_keeps_what_was };
+	const TTest *const bad[] = { other_formats_are_refused, damage_is_told,
+		short_file_is_told, full_map_keeps_what_was };
 	const TTest *const many[] = { two_processes, killed_writer,
 		many_threads };
 	Suite *s = suite_create("db");

@@ -118,8 +118,8 @@ journal_test_expect(struct journal *j, uint64_t from, uint64_t to)
 void
 journal_test_path(uint64_t first, char out[300])
 {
-	(void)snprintf(out, 300, "%s/%016" PRIx64 ".seg", journal_test_dir,
-	    first);
+	(void)snprintf(
+	    out, 300, "%s/%016" PRIx64 ".seg", journal_test_dir, first);
 }
 
 START_TEST(records_survive)
@@ -167,11 +167,10 @@ START_TEST(sizes)
 	static char big[JOURNAL_MAX_RECORD + 1];
 	size_t n[2] = { 1, 1 };
 
-	ck_assert_int_eq(journal_append(j, big, sizeof(big), NULL),
-	    ERR_TOOBIG);
+	ck_assert_int_eq(journal_append(j, big, sizeof(big), NULL), ERR_TOOBIG);
 	ck_assert_int_eq(journal_append(j, NULL, 0, NULL), ERR_OK);
-	ck_assert_int_eq(journal_append(j, big, JOURNAL_MAX_RECORD, NULL),
-	    ERR_OK);
+	ck_assert_int_eq(
+	    journal_append(j, big, JOURNAL_MAX_RECORD, NULL), ERR_OK);
 	journal_close(j);
 	j = journal_test_must_open();
 	ck_assert_int_eq(journal_read(j, 0, keep_size, n), ERR_OK);
@@ -243,17 +242,17 @@ START_TEST(payload_is_not_readable)
 	journal_test_path(1, path);
 	f = fopen(path, "r");
 	ck_assert_ptr_nonnull(f);
-	ck_assert_uint_eq(fread(buf_room(&file, SEGMENT), 1, SEGMENT, f),
-	    SEGMENT);
+	ck_assert_uint_eq(
+	    fread(buf_room(&file, SEGMENT), 1, SEGMENT, f), SEGMENT);
 	(void)fclose(f);
 	ck_assert_ptr_null(memmem(file.p, file.len, "record number", 13));
-	ck_assert_ptr_null(memmem(file.p, file.len,
-	    secret_view(journal_test_key), 32));
+	ck_assert_ptr_null(
+	    memmem(file.p, file.len, secret_view(journal_test_key), 32));
 }
 END_TEST
 
 #define THREADS 8
-#define EACH 200
+#define EACH    200
 
 struct worker {
 	struct journal *j;
@@ -297,8 +296,8 @@ START_TEST(many_threads)
 	for (uint8_t i = 0; i < THREADS; i++) {
 		workers[i].j = j;
 		workers[i].name = (uint8_t)(i + 1);
-		ck_assert_int_eq(pthread_create(&workers[i].thread, NULL, work,
-				     &workers[i]),
+		ck_assert_int_eq(
+		    pthread_create(&workers[i].thread, NULL, work, &workers[i]),
 		    0);
 	}
 	for (size_t i = 0; i < THREADS; i++)
@@ -367,8 +366,8 @@ START_TEST(poke_ends_all)
 	unsigned waiting = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(t); i++)
-		ck_assert_int_eq(pthread_create(&t[i], NULL, wait_for_poke, j),
-		    0);
+		ck_assert_int_eq(
+		    pthread_create(&t[i], NULL, wait_for_poke, j), 0);
 	while (waiting < ARRAY_LEN(t)) {
 		clock_sleep_ms(1);
 		(void)pthread_mutex_lock(&j->lock);
@@ -433,8 +432,8 @@ START_TEST(killed)
 			append_until_killed(fds[1]);
 		(void)close(fds[1]);
 		for (int i = 0; i < 60 + 13 * round; i++) {
-			ck_assert_int_eq(read(fds[0], &seq, sizeof(seq)),
-			    sizeof(seq));
+			ck_assert_int_eq(
+			    read(fds[0], &seq, sizeof(seq)), sizeof(seq));
 			told = seq;
 		}
 		(void)kill(child, SIGKILL);

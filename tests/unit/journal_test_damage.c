@@ -33,8 +33,8 @@ make_image(void)
 	(void)close(fd);
 	starts[1] = JOURNAL_SEGMENT_HEAD;
 	for (uint32_t i = 1; i <= RECORDS; i++) {
-		ck_assert(journal_record_read(image + starts[i],
-		    SEGMENT - starts[i], &r));
+		ck_assert(journal_record_read(
+		    image + starts[i], SEGMENT - starts[i], &r));
 		starts[i + 1] = starts[i] + r.bytes;
 	}
 }
@@ -303,6 +303,22 @@ START_TEST(missing_segment)
 }
 END_TEST
 
+/* A segment without records tells what should stand before it. */
+START_TEST(missing_before_an_empty_segment)
+{
+	struct journal *j = journal_test_must_open();
+	struct journal_link later = { .seq = 5 };
+	int fd;
+
+	journal_test_fill(j, 1, 3);
+	ck_assert_int_eq(journal_seg_create(j, &later, &fd), ERR_OK);
+	(void)close(fd);
+	journal_close(j);
+	expect_open(ERR_CORRUPT);
+	ck_assert_ptr_nonnull(strstr(err_detail(ERR_CORRUPT), "missing"));
+}
+END_TEST
+
 START_TEST(tail_of_an_old_segment)
 {
 	uint64_t firsts[8];
@@ -364,6 +380,7 @@ journal_test_damage(void)
 	tcase_add_test(c, header);
 	tcase_add_test(c, wrong_key);
 	tcase_add_test(c, missing_segment);
+	tcase_add_test(c, missing_before_an_empty_segment);
 	tcase_add_test(c, tail_of_an_old_segment);
 	tcase_add_test(c, changed_while_open);
 	return c;

@@ -58,8 +58,8 @@ append_once(void *arg)
 {
 	static enum err results[6];
 	static unsigned next;
-	enum err *mine = &results[__atomic_fetch_add(&next, 1,
-	    __ATOMIC_RELAXED)];
+	enum err *mine =
+	    &results[__atomic_fetch_add(&next, 1, __ATOMIC_RELAXED)];
 
 	*mine = journal_append(arg, "x", 1, NULL);
 	return mine;
@@ -73,8 +73,8 @@ START_TEST(failed_sync_fails_all)
 
 	journal_test_fail_sync = 1000;
 	for (size_t i = 0; i < ARRAY_LEN(t); i++)
-		ck_assert_int_eq(pthread_create(&t[i], NULL, append_once, j),
-		    0);
+		ck_assert_int_eq(
+		    pthread_create(&t[i], NULL, append_once, j), 0);
 	for (size_t i = 0; i < ARRAY_LEN(t); i++) {
 		ck_assert_int_eq(pthread_join(t[i], &e), 0);
 		ck_assert_int_eq(*(enum err *)e, ERR_JOURNAL);

@@ -273,7 +273,9 @@ random_end(const struct story *s, struct ev *e)
 
 	e->kind = ENDS;
 	e->ended = what->src.id;
-	e->src.signer = story_chance(70) ? what->patient : key(1 + story_below(5));
+	e->src.signer = what->patient;
+	if (story_chance(30))
+		e->src.signer = key(1 + story_below(5));
 	e->keep = story_chance(50);
 }
 
@@ -297,7 +299,9 @@ random_event(struct story *s)
 	case 3:
 		e->kind = IS_OPAQUE;
 		e->patient = any_patient();
-		e->src.signer = story_chance(50) ? e->patient : key(3 + story_below(3));
+		e->src.signer = e->patient;
+		if (story_chance(50))
+			e->src.signer = key(3 + story_below(3));
 		break;
 	case 4:
 		e->kind = JOINS;
@@ -336,7 +340,8 @@ story_query(struct policy_query *q, struct event_document_set *about,
 	if (story_chance(40))
 		one_text(&about->sensitivity, labels);
 	about->period.start = moment();
-	about->period.end = story_chance(70) ? about->period.start + moment() : 0;
+	if (story_chance(70))
+		about->period.end = about->period.start + moment();
 	q->institution = inst(story_chance(85) ? 1 : 2);
 	q->patient = any_patient();
 	q->practitioner = story_chance(90) ? people[story_below(2)] : NULL;

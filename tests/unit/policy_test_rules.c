@@ -235,9 +235,50 @@ START_TEST(future_takes_nothing_away)
 	d.until = 700000;
 	add(&w, PATIENT, &d);
 	want_q(&w, &q, POLICY_GRANTED);
+	ck_assert_int_eq(ask(&w, &q).until, 600000); /* ask again then */
+	q.now = 600000;
 	ck_assert_int_eq(ask(&w, &q).until, 700000);
 	q.now = 700000;
 	want_q(&w, &q, POLICY_EXPIRED);
+}
+END_TEST
+
+/* Of another signer's, the end counts: the grant that decides stays. */
+START_TEST(future_of_another)
+{
+	struct event_decision d = DECISION(EVENT_GRANT, 1);
+	struct event_id via = delegate(&w, REP, NULL);
+	struct policy_query q = query();
+
+	add_simple(&w, PATIENT, EVENT_GRANT, 1);
+	d.has_delegation = true;
+	d.delegation = via;
+	d.from = 600000;
+	d.until = 700000;
+	add(&w, REP, &d);
+	ck_assert_int_eq(ask(&w, &q).until, 700000);
+}
+END_TEST
+
+/* A later grant of the stream may know less than the one that decides now. */
+START_TEST(future_replaces)
+{
+	struct event_decision d = DECISION(EVENT_GRANT, 1);
+	struct policy_query q = query();
+
+	w.pending = true;
+	add_by(&w, REP, set_id(8), EVENT_REFUSE, 1);
+	d.nseen = 1;
+	d.seen[0].signer = key(REP);
+	d.seen[0].n = 1;
+	add(&w, PATIENT, &d);
+	d = DECISION(EVENT_GRANT, 2);
+	d.from = 600000;
+	add(&w, PATIENT, &d);
+	want_q(&w, &q, POLICY_GRANTED);
+	ck_assert_int_eq(ask(&w, &q).until, 600000);
+	q.now = 600000;
+	want_q(&w, &q, POLICY_REFUSED);
 }
 END_TEST
 
@@ -399,7 +440,8 @@ add_rules(Suite *s)
 	    practitioner_of_grant, practitioner_of_exclusion);
 	CASE("time", expiry, expired_uncovers_nothing,
 	    expired_covers_its_scope_only, not_yet, future_takes_nothing_away,
-	    void_future, narrowing_has_no_end, next_change);
+	    future_of_another, future_replaces, void_future,
+	    narrowing_has_no_end, next_change);
 	CASE("exclusions", exclusion, reinstate_restores,
 	    reinstate_alone_gives_nothing, reinstate_must_cover,
 	    reinstate_must_be_final, reinstate_with_dates);

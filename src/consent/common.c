@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "consent/consent.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "base/text.h"
+
+#define PASSPHRASE_MAX 1024
+
+static const struct opt_values none;
+
+const struct opt_values *
+consent_opts(const struct consent *c, const char *name)
+{
+	for (size_t i = 0; i < c->nopts; i++)
+		if (strcmp(c->opts[i].name, name) == 0)
+			return &c->values[i];
+	return &none;
+}
+
+const char *
+consent_opt(const struct consent *c, const char *name)
+{
+	const struct opt_values *v = consent_opts(c, name);
+
+	return v->n > 0 ? v->v[0] : NULL;
+}
+
+const char *
+consent_operand(const struct consent *c, size_t i, const char *what)
+{
+	if (i < c->operands.n)
+		return c->operands.v[i];
+	(void)err_say(ERR_INVAL, "%s is missing; see --help", what);
+	return NULL;
+}
+
+/* One line from ${fd} without its newline. */
+static enum err
+read_line(int fd, struct secret **out)
+{
+	SECRET_BUF(line, PASSPHRASE_MAX);
+	size_t n = 0;
+
+	while (n < sizeof(line)) {
+		ssize_t k = read(fd, line + n, 1);
+
+		if (k < 0 && errno == EINTR)
+			continue;
+		if (k <= 0 || line[n] == '\n')
+			break;
+		n++;
+	}
+	if (n == 0)
+		return err_say(ERR_NOKEY, "no passphrase was given");
+	return secret_copy(line, n, out);
+}
+
+static enum err
+ask_terminal(const char *path, struct secret **out)
+{
+	struct termios old, quiet;
+	enum err e;
+
+	if (tcgetattr(STDIN_FILENO, &old) != 0)
+		return err_say(ERR_NOKEY,
+		    "'%s' needs a passphrase: use a terminal or "
+		    "--passphrase-fd",
+		    path);
+	quiet = old;
+	quiet.c_lflag &= ~(tcflag_t)ECHO;
+	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
+	fprintf(stderr, "passphrase of %s: ", path);
+	e = read_line(STDIN_FILENO, out);
+	fprintf(stderr, "\n");
+	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &old);
+	return e;
+}
+
+enum err
+consent_passphrase(void *ctx, const char *path, struct secret **out)
+{
+	static struct secret *kept; /* a home's keys share one passphrase */
+	const char *fd = consent_opt(ctx, "passphrase-fd");
+	enum err e = ERR_OK;
+
+	if (kept == NULL)
+		e = fd ? read_line(atoi(fd), &kept) :
+			 ask_terminal(path, &kept);
+	return e == ERR_OK ?
+	    secret_copy(secret_view(kept), secret_len(kept), out) :
+	    e;
+}
+
+enum err
+consent_home(struct consent *c)
+{
+	const struct home_opts o = { .dir = c->home_dir,
+		.program = "cli",
+		.ask = consent_passphrase,
+		.ask_ctx = c };
+
+	return c->home ? ERR_OK : home_open(&o, &c->home);
+}
+
+enum err
+consent_sync(struct consent *c)
+{
+	enum err e = consent_home(c);
+
+	return e == ERR_OK ? home_sync(c->home) : e;
+}
+
+void
+consent_out(json_t *j)
+{
+	CLEANUP_BUF struct buf b = { 0 };
+
+	js_print(j, &b);
+	printf("%s\n", buf_text(&b));
+	json_decref(j);
+}
+
+enum err
+consent_card(struct consent *c, struct rms_card *out)
+{
+	const char *patient = consent_opt(c, "patient");
+	enum err e;
+
+	if (patient)
+		return home_card_find(c->home, patient, out);
+	e = home_card_of(c->home, home_key(c->home), out, NULL);
+	if (e == ERR_NOTFOUND)
+		return err_say(e,
+		    home_institution(c->home) ?
+			"name the patient: --patient ALIAS or card" :
+			"not registered yet; run 'consent register'");
+	return e;
+}
+
+enum err
+consent_send(struct consent *c, const struct event *e,
+    const struct home_to *to, struct event_id *out_id)
+{
+	CLEANUP(ledger_draft_abort) struct ledger_draft *d = NULL;
+	struct tx_id tx;
+	enum err err = ledger_draft_begin(home_outbox(c->home), &d);
+
+	if (err == ERR_OK)
+		err = home_event(c->home, d, e, to, NULL, NULL, out_id);
+	if (err == ERR_OK)
+		err = home_commit(c->home, TAKE(d), &tx);
+	return err == ERR_OK ?
+	    home_wait_final(c->home, &tx, CONSENT_FINAL_MS) :
+	    err;
+}
+
+void
+consent_set_title(struct consent *c, const struct event_id *id,
+    char out[static 256])
+{
+	CLEANUP_EVENT struct registry_event ev = { 0 };
+
+	if (registry_get(home_registry(c->home), id, &ev) == ERR_OK &&
+	    ev.e->type == EVENT_DOCUMENT_SET)
+		(void)snprintf(out, 256, "%s", ev.e->u.set.title);
+	else
+		(void)snprintf(out, 256, "%s", TEXT58(id));
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "consentd/server_internal.h"
+
+/* A request that may be signed again for a later time. */
+static enum err
+not_before(struct http_reply *reply, int64_t floor)
+{
+	return http_reply_json(reply, (unsigned)err_http(ERR_UNAUTH),
+	    json_pack("{s:i, s:s, s:s, s:I}", "code", (int)ERR_UNAUTH, "name",
+		err_name(ERR_UNAUTH), "detail", err_detail(ERR_UNAUTH),
+		"notBefore", (json_int_t)floor));
+}
+
+static void
+identify(struct server *s, const struct pubkey *key, struct caller *out)
+{
+	*out = (struct caller){ .key = *key };
+	out->is_host = registry_host(s->registry, key, 0, &out->institution) ==
+	    ERR_OK;
+}
+
+static bool
+is_known(struct server *s, const struct caller *c)
+{
+	struct pubkey ignored;
+
+	return c->is_host ||
+	    consentd_keys_public(s->keys, &c->key, &ignored) == ERR_OK;
+}
+
+/* OK without ${floor}: go on. */
+static enum err
+check(struct server *s, const struct rms_request *r, const struct caller *c,
+    int64_t *floor)
+{
+	struct consentd_stamp stamp = {
+		.key = r->key, .time = r->time, .known = is_known(s, c)
+	};
+
+	if (rms_request_check(r, &s->roots.chain) != ERR_OK)
+		return err_say(ERR_UNAUTH, "the signature does not hold");
+	memcpy(stamp.nonce, r->nonce, sizeof(stamp.nonce));
+	return consentd_replay_take(s->replay, &stamp, clock_wall_ms(), floor);
+}
+
+enum err
+consentd_signed(struct server *s, enum who who, consentd_endpoint fn,
+    const struct http_request *req, struct http_reply *reply)
+{
+	struct rms_request r;
+	struct caller c;
+	int64_t floor = 0;
+	enum err e;
+
+	if (!atomic_load(&s->ready))
+		return err_say(ERR_BUSY, "the service is starting");
+	e = rms_request_read(req, &r);
+	if (e)
+		return e;
+	identify(s, &r.key, &c);
+	/* a parked request was checked when it came */
+	if (!req->parked)
+		e = check(s, &r, &c, &floor);
+	if (floor)
+		return not_before(reply, floor);
+	if (e)
+		return e;
+	if (who == WHO_HOST && !c.is_host)
+		return ERR_UNKNOWNKEY;
+	return fn(s, &c, req, reply);
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <string.h>
+
+#include "base/conf.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "consentd/conf.h"
+#include "seal/seal.h"
+
+/* As written in the file. */
+struct raw {
+	char *node, *chain, *generator;
+	int64_t final_depth;
+	char *url, *key;
+};
+
+#define AT(field) offsetof(struct raw, field)
+
+static const struct conf_item items[] = {
+	{ "ledger", "node", CONF_TEXT, AT(node), NULL, 0, 0,
+	    "URL of the ledger's node" },
+	{ "ledger", "chain", CONF_TEXT, AT(chain), NULL, 0, 0,
+	    "the chain, base58" },
+	{ "ledger", "generator", CONF_TEXT, AT(generator), NULL, 0, 0,
+	    "key that signs the blocks, base58; empty: not checked" },
+	{ "ledger", "final_depth", CONF_NUM, AT(final_depth), "1", 1, 1000,
+	    "blocks until a block is final" },
+	{ "rms", "url", CONF_TEXT, AT(url), NULL, 0, 0, "URL of the RMS" },
+	{ "rms", "key", CONF_TEXT, AT(key), NULL, 0, 0,
+	    "the RMS's key, base58" },
+};
+
+static void
+raw_free(struct raw *r)
+{
+	conf_free(items, ARRAY_LEN(items), r);
+}
+#define CLEANUP_RAW __attribute__((cleanup(raw_free), unused))
+
+static enum err
+take(const char *path, struct raw *raw, struct consentd_roots *r)
+{
+	if (!raw->node || !raw->chain || !raw->url || !raw->key)
+		return err_say(ERR_CONFIG,
+		    "'%s' lacks ledger node, chain, RMS url or key", path);
+	if (text58_read(raw->chain, r->chain.b, CHAIN_BYTES) != ERR_OK)
+		return err_say(
+		    ERR_CONFIG, "%s: [ledger] chain is no chain", path);
+	if (raw->generator && *raw->generator &&
+	    text58_read(raw->generator, r->generator.b,
+		sizeof(r->generator.b)) != ERR_OK)
+		return err_say(
+		    ERR_CONFIG, "%s: [ledger] generator is no key", path);
+	if (text58_read(raw->key, r->rms.b, sizeof(r->rms.b)) != ERR_OK ||
+	    seal_key_check(&r->rms) != ERR_OK)
+		return err_say(ERR_CONFIG, "%s: [rms] key is no key", path);
+	r->final_depth = raw->final_depth;
+	r->node_url = TAKE(raw->node);
+	r->rms_url = TAKE(raw->url);
+	return ERR_OK;
+}
+
+enum err
+consentd_roots_read(const char *dir, struct consentd_roots *r)
+{
+	CLEANUP(free) char *path = file_join(dir, "client.conf");
+	CLEANUP_RAW struct raw raw = { 0 };
+	enum err e;
+
+	memset(r, 0, sizeof(*r));
+	if (path == NULL)
+		return ERR_NOMEM;
+	e = conf_defaults(items, ARRAY_LEN(items), &raw);
+	if (e == ERR_OK)
+		e = conf_read(path, items, ARRAY_LEN(items), NULL, NULL, &raw);
+	return e ? e : take(path, &raw, r);
+}
+
+enum err
+consentd_roots_write(const char *dir, const struct consentd_roots *r)
+{
+	static const struct pubkey none;
+	CLEANUP(free) char *path = file_join(dir, "client.conf");
+	CLEANUP_BUF struct buf b = { 0 };
+
+	buf_fmt(&b, "[ledger]\nnode = %s\nchain = %s\n", r->node_url,
+	    TEXT58(&r->chain));
+	if (!ID_EQ(&r->generator, &none))
+		buf_fmt(&b, "generator = %s\n", TEXT58(&r->generator));
+	buf_fmt(&b, "final_depth = %lld\n[rms]\nurl = %s\nkey = %s\n",
+	    (long long)r->final_depth, r->rms_url, TEXT58(&r->rms));
+	if (path == NULL || b.err)
+		return ERR_NOMEM;
+	return file_write(path, b.p, b.len, 0644);
+}
+
+void
+consentd_roots_free(struct consentd_roots *r)
+{
+	free(r->node_url);
+	free(r->rms_url);
+	r->node_url = r->rms_url = NULL;
+}

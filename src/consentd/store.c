@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "consentd/store.h"
+
+#include <string.h>
+
+#include "base/js.h"
+
+#define MAP_BYTES (64ULL << 30)
+#define FLOOR     "floor"
+#define HELD      "held" /* the number given last: none is given twice */
+
+struct consentd_seq
+consentd_seq(uint64_t n)
+{
+	struct consentd_seq s;
+
+	for (int i = 7; i >= 0; i--, n >>= 8)
+		s.b[i] = (uint8_t)n;
+	return s;
+}
+
+uint64_t
+consentd_seq_read(struct db_val key)
+{
+	struct rd r;
+
+	rd_init(&r, key.p, key.n);
+	return rd_u64(&r);
+}
+
+static enum err
+plain_tables(struct consentd_store *s)
+{
+	const struct {
+		const char *name;
+		struct db_table *table;
+	} all[] = {
+		{ "state", &s->state },
+		{ "receipts", &s->receipts },
+		{ "held", &s->held },
+		{ "held_ids", &s->held_ids },
+		{ "seen", &s->seen },
+		{ "roots", &s->roots },
+		{ "set_blobs", &s->set_blobs },
+		{ "blob_sets", &s->blob_sets },
+		{ "granted", &s->granted },
+	};
+	enum err e = ERR_OK;
+
+	for (size_t i = 0; e == ERR_OK && i < ARRAY_LEN(all); i++)
+		e = db_table(s->db, all[i].name, all[i].table);
+	return e;
+}
+
+static enum err
+sealed_tables(struct consentd_store *s)
+{
+	const struct {
+		const char *name;
+		struct consentd_rows *rows;
+	} all[] = {
+		{ "records", &s->records },
+		{ "cards", &s->cards },
+		{ "feed", &s->feed },
+	};
+	enum err e = ERR_OK;
+
+	for (size_t i = 0; e == ERR_OK && i < ARRAY_LEN(all); i++) {
+		all[i].rows->name = all[i].name;
+		all[i].rows->key = s->rest;
+		e = db_table(s->db, all[i].name, &all[i].rows->table);
+	}
+	return e;
+}
+
+enum err
+consentd_store_open(const char *dir, const struct seal_identity *protect,
+    struct consentd_store **out)
+{
+	CLEANUP(consentd_store_close)
+	struct consentd_store *s = calloc(1, sizeof(*s));
+	static const struct db_opts opts = { "store", 1, MAP_BYTES };
+	enum err e;
+
+	if (s == NULL)
+		return ERR_NOMEM;
+	e = seal_rest_key(protect, "store", &s->rest);
+	if (e == ERR_OK)
+		e = db_open(dir, &opts, &s->db);
+	if (e == ERR_OK)
+		e = plain_tables(s);
+	if (e == ERR_OK)
+		e = sealed_tables(s);
+	if (e == ERR_OK)
+		*out = TAKE(s);
+	return e;
+}
+
+void
+consentd_store_close(struct consentd_store *s)
+{
+	if (s == NULL)
+		return;
+	db_close(s->db);
+	secret_free(s->rest);
+	free(s);
+}
+
+enum err
+consentd_store_floor(struct consentd_store *s, int64_t *out)
+{
+	CLEANUP_TXN struct db_txn t = { 0 };
+	struct db_val v;
+
+	*out = 0;
+	db_read(s->db, &t);
+	if (db_get(&t, s->state, (struct db_val){ FLOOR, strlen(FLOOR) }, &v))
+		*out = (int64_t)consentd_seq_read(v);
+	return t.err;
+}
+
+enum err
+consentd_store_set_floor(void *ctx, int64_t floor)
+{
+	struct consentd_seq v = consentd_seq((uint64_t)floor);
+	struct consentd_store *s = ctx;
+	struct db_txn t = { 0 };
+
+	db_write(s->db, &t);
+	db_put(
+	    &t, s->state, (struct db_val){ FLOOR, strlen(FLOOR) }, DB_VAL(&v));
+	return db_commit(&t);
+}
+
+static uint64_t
+next_seq(struct db_txn *t, struct db_table table)
+{
+	struct db_val key, value;
+
+	return db_last(t, table, &key, &value) ? consentd_seq_read(key) + 1 : 1;
+}
+
+static struct consentd_seq
+next_held(struct consentd_store *s, struct db_txn *t)
+{
+	const struct db_val name = { HELD, strlen(HELD) };
+	struct consentd_seq seq;
+	struct db_val v;
+	uint64_t last = db_get(t, s->state, name, &v) ? consentd_seq_read(v)
+						      : 0;
+
+	seq = consentd_seq(last + 1);
+	db_put(t, s->state, name, DB_VAL(&seq));
+	return seq;
+}
+
+void
+consentd_store_hold(struct consentd_store *s, struct db_txn *t,
+    const struct tx_id *id, const struct buf *json)
+{
+	CLEANUP_BUF struct buf row = { 0 };
+	struct consentd_seq seq;
+	struct db_val v;
+
+	if (db_get(t, s->held_ids, DB_VAL(id), &v))
+		return;
+	buf_put(&row, id->b, sizeof(id->b));
+	buf_put(&row, json->p, json->len);
+	if (row.err || json->err) {
+		if (t->err == ERR_OK)
+			t->err = ERR_NOMEM;
+		return;
+	}
+	seq = next_held(s, t);
+	db_put(t, s->held, DB_VAL(&seq), (struct db_val){ row.p, row.len });
+	db_put(t, s->held_ids, DB_VAL(id), DB_VAL(&seq));
+}
+
+void
+consentd_store_unhold(
+    struct consentd_store *s, struct db_txn *t, const struct tx_id *id)
+{
+	struct consentd_seq seq;
+	struct db_val v;
+
+	if (!db_get(t, s->held_ids, DB_VAL(id), &v))
+		return;
+	seq = consentd_seq(consentd_seq_read(v));
+	db_del(t, s->held, DB_VAL(&seq));
+	db_del(t, s->held_ids, DB_VAL(id));
+}
+
+static enum err
+read_held(struct db_val v, struct tx_id *out_id, struct buf *out)
+{
+	struct rd r;
+
+	rd_init(&r, v.p, v.n);
+	rd_copy(&r, out_id->b, sizeof(out_id->b));
+	if (r.err)
+		return ERR_CORRUPT;
+	buf_put(out, r.p, r.left);
+	return out->err;
+}
+
+enum err
+consentd_store_held(
+    struct consentd_store *s, const struct tx_id *id, struct buf *out_json)
+{
+	CLEANUP_TXN struct db_txn t = { 0 };
+	struct tx_id same;
+	struct db_val v;
+
+	db_read(s->db, &t);
+	if (!db_get(&t, s->held_ids, DB_VAL(id), &v) ||
+	    !db_get(&t, s->held, v, &v))
+		return t.err ? t.err : ERR_NOTFOUND;
+	return read_held(v, &same, out_json);
+}
+
+enum err
+consentd_store_next_held(struct consentd_store *s, uint64_t after,
+    uint64_t *out_seq, struct tx_id *out_id, struct buf *out_json)
+{
+	CLEANUP_TXN struct db_txn t = { 0 };
+	struct consentd_seq from = consentd_seq(after + 1);
+	struct db_val key, v;
+
+	db_read(s->db, &t);
+	if (!db_next(&t, s->held, DB_VAL(&from), &key, &v))
+		return t.err ? t.err : ERR_NOTFOUND;
+	*out_seq = consentd_seq_read(key);
+	return read_held(v, out_id, out_json);
+}
+
+static void
+grant(struct consentd_store *s, struct db_txn *t,
+    const struct rms_receipt *receipt, unsigned rights)
+{
+	struct {
+		struct institution_id institution;
+		struct event_id set;
+	} key = { receipt->institution, receipt->set };
+	struct db_val v;
+	uint8_t bits = (uint8_t)rights;
+
+	if (db_get(t, s->granted, DB_VAL(&key), &v) && v.n == 1)
+		bits |= *(const uint8_t *)v.p;
+	db_put(t, s->granted, DB_VAL(&key), DB_VAL(&bits));
+}
+
+enum err
+consentd_store_release(struct consentd_store *s,
+    const struct rms_receipt *receipt, unsigned rights)
+{
+	CLEANUP_JS json_t *j = rms_receipt_json(receipt);
+	CLEANUP_BUF struct buf text = { 0 };
+	struct consentd_seq seq;
+	struct db_txn t = { 0 };
+
+	if (j == NULL)
+		return ERR_NOMEM;
+	js_print(j, &text);
+	if (text.err)
+		return text.err;
+	db_write(s->db, &t);
+	seq = consentd_seq(next_seq(&t, s->receipts));
+	db_put(
+	    &t, s->receipts, DB_VAL(&seq), (struct db_val){ text.p, text.len });
+	grant(s, &t, receipt, rights);
+	return db_commit(&t);
+}
+
+unsigned
+consentd_store_granted(struct consentd_store *s,
+    const struct institution_id *institution, const struct event_id *set)
+{
+	CLEANUP_TXN struct db_txn t = { 0 };
+	struct {
+		struct institution_id institution;
+		struct event_id set;
+	} key = { *institution, *set };
+	struct db_val v;
+
+	db_read(s->db, &t);
+	if (!db_get(&t, s->granted, DB_VAL(&key), &v) || v.n != 1)
+		return 0;
+	return *(const uint8_t *)v.p;
+}
+
+static void
+card_row(const struct consentd_store *s, const struct pubkey *patient,
+    uint8_t out[static 32])
+{
+	const struct seal_part part = { patient->b, sizeof(patient->b) };
+
+	seal_hash(secret_view(s->rest), &part, 1, out);
+}
+
+enum err
+consentd_store_put_card(
+    struct consentd_store *s, const struct pubkey *patient, const char *text)
+{
+	CLEANUP_TXN struct db_txn t = { 0 };
+	uint8_t row[32];
+	enum err e;
+
+	card_row(s, patient, row);
+	db_write(s->db, &t);
+	e = consentd_rows_put(
+	    &t, &s->cards, DB_VAL(&row), (struct db_val){ text, strlen(text) });
+	return e ? e : db_commit(&t);
+}
+
+enum err
+consentd_store_card(
+    struct consentd_store *s, const struct pubkey *patient, struct buf *out)
+{
+	CLEANUP_TXN struct db_txn t = { 0 };
+	uint8_t row[32];
+
+	card_row(s, patient, row);
+	db_read(s->db, &t);
+	return consentd_rows_get(&t, &s->cards, DB_VAL(&row), out);
+}

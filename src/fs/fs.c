@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The life of a mount.  A signal is waited for by a thread of its own, which
+ * makes everything dark while requests are still served: the kernel's pages
+ * can only be dropped while somebody answers the reads that hold them.
+ */
+#undef FUSE_USE_VERSION
+#define FUSE_USE_VERSION 312 /* for the number of threads */
+#include "fs/ops_internal.h"
+
+#include <linux/magic.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/vfs.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#define CIPHER_THREADS 8 /* more: its reads wait for the network */
+
+/* ---- what libfuse has to say ---- */
+
+static pthread_mutex_t said_lock = PTHREAD_MUTEX_INITIALIZER;
+static char said[256]; /* said_lock; its newest complaint */
+
+static void __attribute__((format(printf, 2, 0)))
+on_fuse_log(enum fuse_log_level level, const char *fmt, va_list ap)
+{
+	char line[256];
+	size_t n;
+
+	(void)vsnprintf(line, sizeof(line), fmt, ap);
+	n = strlen(line);
+	while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r'))
+		line[--n] = '\0';
+	if (level > FUSE_LOG_WARNING || n == 0)
+		return;
+	log_debug("fs: libfuse: %s", line);
+	pthread_mutex_lock(&said_lock);
+	memcpy(said, line, n + 1);
+	pthread_mutex_unlock(&said_lock);
+}
+
+/* ---- opening ---- */
+
+static enum err
+check_place(const char *path)
+{
+	CLEANUP(free) char *up = NULL;
+	struct stat st, parent;
+	struct statfs sfs;
+
+	if (access("/dev/fuse", F_OK) != 0)
+		return err_say(ERR_NOTFOUND,
+		    "there is no /dev/fuse; load the module fuse, or give the "
+		    "container this device");
+	if (stat(path, &st) != 0) {
+		if (errno == ENOTCONN)
+			return err_say(ERR_BUSY,
+			    "a dead mount is on '%s'; fusermount3 -u '%s'",
+			    path, path);
+		return err_say(err_from_errno(errno),
+		    "cannot mount on '%s': %s", path, strerror(errno));
+	}
+	if (!S_ISDIR(st.st_mode))
+		return err_say(ERR_INVAL,
+		    "cannot mount on '%s': it is no directory", path);
+	if (asprintf(&up, "%s/..", path) < 0) {
+		up = NULL;
+		return ERR_NOMEM;
+	}
+	if (stat(up, &parent) == 0 && parent.st_dev != st.st_dev &&
+	    statfs(path, &sfs) == 0 && sfs.f_type == FUSE_SUPER_MAGIC)
+		return err_say(ERR_BUSY,
+		    "a folder is mounted on '%s' already; unmount it or take "
+		    "another directory",
+		    path);
+	return ERR_OK;
+}
+
+static enum err
+own_login(char **out)
+{
+	struct passwd pw, *found = NULL;
+	char room[4096];
+
+	if (getpwuid_r(getuid(), &pw, room, sizeof(room), &found) != 0 ||
+	    found == NULL)
+		return err_say(ERR_CONFIG,
+		    "user %u has no name; give -o login=NAME",
+		    (unsigned)getuid());
+	*out = strdup(pw.pw_name);
+	return *out ? ERR_OK : ERR_NOMEM;
+}
+
+static enum err
+keep_opts(struct fs *fs, const struct fs_opts *opts)
+{
+	fs->opts = *opts;
+	fs->uid = getuid();
+	fs->gid = getgid();
+	fs->started = clock_wall_ms();
+	fs->mountpoint = strdup(opts->mountpoint);
+	if (fs->mountpoint == NULL)
+		return ERR_NOMEM;
+	if (opts->login == NULL)
+		return own_login(&fs->login);
+	fs->login = strdup(opts->login);
+	return fs->login ? ERR_OK : ERR_NOMEM;
+}
+
+static void
+init_locks(struct fs *fs)
+{
+	pthread_condattr_t mono;
+
+	(void)pthread_condattr_init(&mono);
+	(void)pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
+	(void)pthread_mutex_init(&fs->lock, NULL);
+	(void)pthread_mutex_init(&fs->sets_lock, NULL);
+	(void)pthread_mutex_init(&fs->queue_lock, NULL);
+	(void)pthread_mutex_init(&fs->dark_lock, NULL);
+	(void)pthread_cond_init(&fs->changed_cond, &mono);
+	(void)pthread_cond_init(&fs->interrupt_cond, &mono);
+	(void)pthread_condattr_destroy(&mono);
+}
+
+static enum err
+open_gate(struct fs *fs)
+{
+	const struct gate_opts o = {
+		.home_dir = fs->opts.home_dir,
+		.ask = fs->opts.ask,
+		.ask_ctx = fs->opts.ask_ctx,
+		.login = fs->login,
+		.ciphertext = fs->opts.ciphertext,
+		.changed = fs_notify_changed,
+		.dark = fs_notify_dark,
+		.ctx = fs,
+	};
+
+	return gate_open(&o, &fs->gate);
+}
+
+static enum err
+mount_it(struct fs *fs)
+{
+	char options[] = "-oro,nosuid,nodev,noexec,default_permissions,"
+			 "fsname=consentfs,subtype=consentfs";
+	char name[] = "consentfs", other[] = "-oallow_other";
+	char *argv[] = { name, options, other, NULL };
+	struct fuse_args args = FUSE_ARGS_INIT(fs->opts.allow_other ? 3 : 2,
+	    argv);
+
+	fuse_set_log_func(on_fuse_log);
+	fs->session = fuse_session_new(&args, &fs_ops, sizeof(fs_ops), fs);
+	fuse_opt_free_args(&args);
+	if (fs->session && fuse_session_mount(fs->session, fs->mountpoint) == 0)
+		fs->mounted = true;
+	if (!fs->mounted)
+		return err_say(ERR_IO, "cannot mount on '%s': %s",
+		    fs->mountpoint, said[0] ? said : "refused");
+	return ERR_OK;
+}
+
+static enum err
+start_threads(struct fs *fs)
+{
+	if (pthread_create(&fs->notifier, NULL, fs_notify_run, fs) != 0)
+		return err_say(ERR_NOMEM, "cannot start a thread");
+	fs->has_notifier = true;
+	if (pthread_create(&fs->interrupter, NULL, fs_park_run, fs) != 0)
+		return err_say(ERR_NOMEM, "cannot start a thread");
+	fs->has_interrupter = true;
+	fs->gate_started = true;
+	return gate_start(fs->gate);
+}
+
+static void
+block_signals(void)
+{
+	static const int keep[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT,
+		SIGTRAP };
+	sigset_t all;
+
+	(void)sigfillset(&all);
+	for (size_t i = 0; i < ARRAY_LEN(keep); i++)
+		(void)sigdelset(&all, keep[i]);
+	(void)pthread_sigmask(SIG_SETMASK, &all, NULL);
+}
+
+static enum err
+open_all(struct fs *fs, const struct fs_opts *opts)
+{
+	enum err e = keep_opts(fs, opts);
+
+	if (e == ERR_OK)
+		e = check_place(fs->mountpoint);
+	if (e == ERR_OK)
+		e = fs_inodes_init(&fs->inodes);
+	if (e == ERR_OK)
+		e = open_gate(fs);
+	if (e == ERR_OK)
+		e = fs_top_make(fs, &fs->top);
+	if (e == ERR_OK)
+		e = mount_it(fs);
+	return e == ERR_OK ? start_threads(fs) : e;
+}
+
+enum err
+fs_open(const struct fs_opts *opts, struct fs **out)
+{
+	struct fs *fs = calloc(1, sizeof(*fs));
+	char why[512];
+	enum err e;
+
+	if (fs == NULL)
+		return ERR_NOMEM;
+	init_locks(fs);
+	block_signals();
+	e = open_all(fs, opts);
+	if (e == ERR_OK) {
+		*out = fs;
+		return ERR_OK;
+	}
+	/* the cause, not what closing has to say */
+	(void)snprintf(why, sizeof(why), "%s", err_detail(e));
+	fs_close(fs);
+	return err_say(e, "%s", why);
+}
+
+/* ---- running ---- */
+
+static void
+on_wake(int sig)
+{
+	(void)sig;
+}
+
+static void
+end_signals(sigset_t *set)
+{
+	(void)sigemptyset(set);
+	(void)sigaddset(set, SIGTERM);
+	(void)sigaddset(set, SIGINT);
+	(void)sigaddset(set, SIGHUP);
+}
+
+/* Waits for the end; then everything becomes dark, then nothing is served. */
+static void *
+end_run(void *arg)
+{
+	struct fs *fs = arg;
+	sigset_t set;
+	int sig;
+
+	end_signals(&set);
+	while (sigwait(&set, &sig) != 0)
+		;
+	gate_stop(fs->gate);
+	fuse_session_exit(fs->session);
+	while (!fs->loop_over) { /* it may be just about to wait */
+		(void)pthread_kill(fs->main, SIGUSR1);
+		clock_sleep_ms(5);
+	}
+	return NULL;
+}
+
+static int
+serve(struct fs *fs)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned n = (cpus > 0 ? (unsigned)cpus : 1) +
+	    (fs->opts.ciphertext ? CIPHER_THREADS : 0);
+	struct fuse_loop_config *c = fuse_loop_cfg_create();
+	int r = -ENOMEM;
+
+	if (c) {
+		fuse_loop_cfg_set_max_threads(c, n);
+		fuse_loop_cfg_set_idle_threads(c, n);
+		r = fuse_session_loop_mt(fs->session, c);
+		fuse_loop_cfg_destroy(c);
+	}
+	return r;
+}
+
+enum err
+fs_run(struct fs *fs)
+{
+	const struct sigaction wake = { .sa_handler = on_wake };
+	pthread_t ender;
+	sigset_t set;
+	int r;
+
+	fs->main = pthread_self();
+	if (sigaction(SIGUSR1, &wake, NULL) != 0 ||
+	    pthread_create(&ender, NULL, end_run, fs) != 0)
+		return err_say(ERR_NOMEM, "cannot start a thread");
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGUSR1);
+	(void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	r = serve(fs);
+	fs->loop_over = true;
+	(void)pthread_kill(ender, SIGTERM);
+	(void)pthread_join(ender, NULL);
+	return r < 0 ? err_say(ERR_IO, "the kernel broke the mount off: %s",
+			   strerror(-r)) :
+		       ERR_OK;
+}
+
+/* ---- closing ---- */
+
+static void
+stop_threads(struct fs *fs)
+{
+	if (fs->gate_started)
+		gate_stop(fs->gate);
+	pthread_mutex_lock(&fs->queue_lock);
+	fs->stop = true;
+	pthread_cond_broadcast(&fs->changed_cond);
+	pthread_cond_broadcast(&fs->interrupt_cond);
+	pthread_mutex_unlock(&fs->queue_lock);
+	if (fs->has_notifier)
+		(void)pthread_join(fs->notifier, NULL);
+	if (fs->has_interrupter)
+		(void)pthread_join(fs->interrupter, NULL);
+}
+
+void
+fs_close(struct fs *fs)
+{
+	if (fs == NULL)
+		return;
+	stop_threads(fs);
+	if (fs->mounted)
+		fuse_session_unmount(fs->session);
+	fs_handles_free(fs);
+	fs_top_unref(fs->top);
+	fs_inodes_free(&fs->inodes);
+	if (fs->session)
+		fuse_session_destroy(fs->session);
+	gate_close(fs->gate);
+	free(fs->mountpoint);
+	free(fs->login);
+	free(fs);
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "gate/gate_internal.h"
+
+static enum err
+announce(struct gate *g, const struct blob_id *id)
+{
+	CLEANUP_BUF struct buf leaves = { 0 };
+	uint64_t length = 0;
+	enum err e = rms_blob_leaves(home_rms(g->home), id, &length, &leaves);
+
+	return e == ERR_OK ? blobs_begin(g->cache, id, length, leaves.p,
+				 leaves.len / 32) :
+			     e;
+}
+
+enum err
+gate_blob(struct gate *g, const struct blob_id *id, struct blob **out)
+{
+	enum err e = blobs_get(g->cache, id, out);
+
+	if (e == ERR_CORRUPT) { /* our disk: fetch it anew */
+		e = blobs_drop(g->cache, id);
+		if (e == ERR_OK)
+			e = ERR_NOTFOUND;
+	}
+	if (e != ERR_NOTFOUND)
+		return e;
+	e = announce(g, id);
+	return e == ERR_OK ? blobs_get(g->cache, id, out) : e;
+}
+
+enum err
+gate_blob_range(struct gate *g, const struct blob_id *id, struct blob *x,
+    uint64_t off, uint64_t n)
+{
+	uint64_t length = blobs_length(x), last;
+
+	if (n == 0 || off >= length)
+		return ERR_OK;
+	if (n > length - off)
+		n = length - off;
+	last = (off + n - 1) / SEAL_SPAN;
+	for (uint64_t i = off / SEAL_SPAN; i <= last; i++) {
+		CLEANUP_BUF struct buf span = { 0 };
+		enum err e;
+
+		if (blobs_span_has(x, i))
+			continue;
+		e = rms_blob_span(home_rms(g->home), id, i, &span);
+		if (e == ERR_OK)
+			e = blobs_span_put(x, i, span.p, span.len);
+		if (e != ERR_OK)
+			return e;
+	}
+	return ERR_OK;
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "gate/gate_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+/*
+ * A journal record: version 1, the patient's key, the item's JSON.  The item's
+ * number is given when it is drained.
+ */
+enum err
+gate_record(struct gate *g, const struct gate_note *note,
+    struct inquiry_id *out_id, uint64_t *out_seq)
+{
+	CLEANUP_BUF struct buf b = { 0 };
+	const bool person = home_institution(g->home) == NULL;
+	struct event_item item = {
+		.n = 1,
+		.kind = note->kind,
+		.has_set = note->set != NULL,
+		.document = note->document,
+		.purpose = person ? "PATRQT" : home_conf(g->home)->purpose,
+		.app = note->app,
+		.outcome = note->outcome,
+		.time = clock_wall_ms(),
+		.count = note->count ? note->count : 1,
+	};
+	enum err e;
+
+	seal_random(item.id.b, sizeof(item.id.b));
+	if (note->set)
+		item.set = *note->set;
+	home_practitioner(g->home, note->login, &item.practitioner.name,
+	    &item.practitioner.id);
+	buf_u8(&b, 1);
+	buf_put(&b, note->patient->b, sizeof(note->patient->b));
+	e = event_item_encode(&item, &b);
+	if (e == ERR_OK)
+		e = b.err;
+	if (out_id)
+		*out_id = item.id;
+	return e == ERR_OK ? journal_append(g->journal, b.p, b.len, out_seq) :
+			     e;
+}
+
+static const char *
+outcome_of(enum err why)
+{
+	static const struct {
+		enum err e;
+		const char *text;
+	} texts[] = { { ERR_REFUSED, "refused" }, { ERR_REVOKED, "revoked" },
+		{ ERR_EXPIRED, "expired" }, { ERR_STALE, "ledger stale" } };
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		if (texts[i].e == why)
+			return texts[i].text;
+	return "denied";
+}
+
+static bool
+same(const struct gate_denied *x, const struct gate_set *set, uint32_t number,
+    const char *practitioner)
+{
+	return x->used && x->document == number && ID_EQ(&x->set, &set->id) &&
+	    strcmp(x->practitioner, practitioner) == 0;
+}
+
+/* Count a repeat; false: it is the first, and a free row was taken for it. */
+static bool
+is_repeat(struct gate *g, const struct gate_set *set, uint32_t number,
+    const char *login, const char *outcome)
+{
+	struct gate_denied *free_row = NULL;
+
+	for (size_t i = 0; i < GATE_MAX_DENIED; i++) {
+		struct gate_denied *x = &g->denied[i];
+
+		if (same(x, set, number, login)) {
+			x->repeats++;
+			return true;
+		}
+		if (!x->used && free_row == NULL)
+			free_row = x;
+	}
+	if (free_row == NULL)
+		return false;
+	*free_row = (struct gate_denied){ .used = true,
+		.patient = set->patient,
+		.set = set->id,
+		.document = number,
+		.outcome = outcome,
+		.since_boot = clock_boot_ms() };
+	(void)snprintf(free_row->practitioner, GATE_PRACTITIONER, "%s", login);
+	return false;
+}
+
+void
+gate_record_denied(struct gate *g, const struct gate_set *set, uint32_t number,
+    const struct gate_who *who, enum err why)
+{
+	const struct gate_note note = {
+		.patient = &set->patient,
+		.set = &set->id,
+		.document = number,
+		.kind = EVENT_DENIED,
+		.login = who->login,
+		.app = who->app,
+		.outcome = outcome_of(why),
+	};
+	bool repeat;
+
+	pthread_mutex_lock(&g->lock);
+	repeat = is_repeat(g, set, number, who->login, note.outcome);
+	pthread_mutex_unlock(&g->lock);
+	if (!repeat && gate_record(g, &note, NULL, NULL) != ERR_OK)
+		log_error("gate: a refused open could not be recorded");
+}
+
+void
+gate_flush_denied(struct gate *g, int64_t now, bool all)
+{
+	for (size_t i = 0; i < GATE_MAX_DENIED; i++) {
+		struct gate_denied x = { 0 };
+
+		pthread_mutex_lock(&g->lock);
+		if (g->denied[i].used &&
+		    (all || now - g->denied[i].since_boot > GATE_DENIED_MS)) {
+			x = g->denied[i];
+			g->denied[i].used = false;
+		}
+		pthread_mutex_unlock(&g->lock);
+		if (x.used && x.repeats > 0) {
+			const struct gate_note note = {
+				.patient = &x.patient,
+				.set = &x.set,
+				.document = x.document,
+				.count = x.repeats,
+				.kind = EVENT_DENIED,
+				.login = x.practitioner,
+				.outcome = x.outcome,
+			};
+
+			if (gate_record(g, &note, NULL, NULL) != ERR_OK)
+				log_error("gate: %u refused opens could not "
+					  "be recorded",
+				    x.repeats);
+		}
+	}
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "home/home_internal.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+static void
+resend(void *ctx, const char *json, const struct tx_id *id)
+{
+	struct home *h = ctx;
+
+	if (ledger_node_broadcast(h->node, json, id) != ERR_OK)
+		log_warn("home: a narrowing event is not on the ledger yet");
+}
+
+enum err
+home_sync(struct home *h)
+{
+	bool more = true;
+	enum err e = ERR_OK;
+
+	if (!h->handshaken)
+		e = ledger_node_handshake(h->node);
+	h->handshaken = e == ERR_OK;
+	if (e == ERR_OK && ledger_outbox_send(h->outbox, h->node) != ERR_OK)
+		log_warn("home: not everything could be sent: %s",
+		    err_detail(ERR_NODE));
+	if (e == ERR_OK)
+		e = ledger_follow_step(h->follower);
+	if (e != ERR_OK)
+		return e;
+	for (int i = 0; more && i < 1000 && e == ERR_OK; i++)
+		e = home_feed_round(h, 0, &more);
+	if (e != ERR_OK && e != ERR_PENDING)
+		log_debug("home: no feed from the record management system: %s",
+		    err_detail(e));
+	home_feed_save(h);
+	return registry_resend(h->registry, resend, h);
+}
+
+enum err
+home_start(struct home *h, void (*hint)(void *ctx), void *ctx)
+{
+	enum err e;
+
+	h->hint = hint;
+	h->hint_ctx = ctx;
+	e = ledger_follow_start(h->follower);
+	if (e == ERR_OK)
+		e = ledger_outbox_start(h->outbox, h->node);
+	if (e != ERR_OK)
+		return e;
+	if (pthread_create(&h->feed_thread, NULL, home_feed_run, h) != 0)
+		return err_say(ERR_NOMEM, "cannot start a thread");
+	h->feed_runs = true;
+	return ERR_OK;
+}
+
+enum err
+home_wait_final(struct home *h, const struct tx_id *tx, int64_t ms)
+{
+	int64_t end = clock_boot_ms() + ms;
+
+	for (;;) {
+		CLEANUP(ledger_tx_free) struct ledger_tx *found = NULL;
+		struct ledger_head head;
+		enum err e = ledger_follow_step(h->follower);
+
+		if (e == ERR_OK)
+			e = ledger_node_tx(h->node, tx, &found);
+		ledger_follow_head(h->follower, &head);
+		if (e == ERR_OK && found->height > 0 &&
+		    head.height + 1 >=
+			found->height + (uint64_t)h->conf.final_depth)
+			return ledger_follow_step(h->follower);
+		if (clock_boot_ms() >= end)
+			return err_say(ERR_PENDING,
+			    "the ledger has not confirmed it yet; it is kept "
+			    "in the outbox and sent again by the next command");
+		clock_sleep_ms(20);
+	}
+}

@@ -1,0 +1,44 @@
+#!/bin/bash
+# The patient reads their own records (list, get, mount), all logged; a
+# representative decides in the patient's place until the delegation ends.
+. "$(dirname "$0")/lib.sh"
+need_fuse
+"$TOP/scripts/make-documents" "$W/docs" 1
+world
+visit=$(publish a1 "Discharge report" "$W/docs/visit")
+other=$(publish b1 "Second opinion" "$W/docs/study")
+
+say "sets names every custodian, get fetches, the mount shows all"
+consent --home "$W/ann" sets | grep -q 'Discharge report (Clinic A)'
+consent --home "$W/ann" sets | grep -q 'Second opinion (Clinic B)'
+consent --home "$W/ann" get --to "$W/fetched" "$visit" >/dev/null
+diff -r "$W/docs/visit" "$(find "$W/fetched" -type d -name visit)"
+M=$W/mnt
+mount_home ann "$M"
+until_ok 10 appears "$M" "Second opinion"
+diff -r "$W/docs/visit" "$(find_dir "$M" "Discharge report")/visit"
+pdftotext "$(find_dir "$M" "Discharge report")/visit/report.pdf" - | grep -q Discharge
+own() { history_has ann '.institution == "yourself" and .kind == "access" and .purpose == "PATRQT"'; }
+until_ok 10 own
+unmount "$M"
+
+say "a representative grants in the patient's place"
+person rep
+key=$(consent --home "$W/rep" id --json | jq -r .key)
+consent --home "$W/rep" alias "$W/ann.card" Ann 2>/dev/null
+must_fail 4 consent --home "$W/rep" grant --patient Ann --to "Clinic B" --set "$visit"
+delegation=$(consent --home "$W/ann" delegate "$key" --relationship GUARD --power decide --power view --until 30d --json | jq -r .delegation)
+mount_home b1 "$M"
+consent --home "$W/rep" grant --patient Ann --to "Clinic B" --set "$visit" --until 1d >/dev/null
+until_ok 10 appears "$M" "Discharge report"
+D=$(find_dir "$M" "Discharge report")
+until_ok 10 cmp "$D/visit/report.pdf" "$W/docs/visit/report.pdf"
+
+say "after its end it cannot, and what rested on it is gone"
+consent --home "$W/ann" end "$delegation" >/dev/null
+refused() { ! cat "$D/visit/report.pdf" >/dev/null 2>&1; }
+until_ok 10 refused
+must_fail 4 consent --home "$W/rep" grant --patient Ann --to "Clinic B" --set "$visit"
+until_ok 10 refused
+unmount "$M"
+server_stop

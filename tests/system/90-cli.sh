@@ -1,0 +1,39 @@
+#!/bin/bash
+# Errors name the thing and the remedy; exit statuses; configuration by line.
+. "$(dirname "$0")/lib.sh"
+world
+must_fail 2 consent nonsense
+grep -q "unknown verb 'nonsense'" "$W/out"
+must_fail 2 consent --home "$W/ann" grant --nonsense
+must_fail 3 consent --home "$W/nowhere" status
+grep -q 'no home in' "$W/out"
+must_fail 7 consent --home "$W/ann" keygen --roots "$W/rms/client.conf" --unprotected
+echo 'colour = blue' >>"$W/a1/consent.conf"
+must_fail 2 consent --home "$W/a1" status
+grep -Eq "consent.conf:[0-9]+: unknown key 'colour'" "$W/out"
+sed -i '$d' "$W/a1/consent.conf"
+must_fail 3 consent --home "$W/ann" grant --to "Nobody" --until 1d
+must_fail 2 consent --home "$W/ann" grant --to "Clinic B" --until never
+must_fail 2 consent --home "$W/ann" grant --until 1d
+consent --help | grep -q publish
+consent publish --help | grep -q -- --title
+consent --version | grep -q consentfs
+consentd --version | grep -q consentfs
+"$BUILD_DIR/consentfs" --version | grep -q consentfs
+must_fail 7 timeout 10 "$BUILD_DIR/consentd" serve --dir "$W/rms"
+grep -qi 'another process\|in use' "$W/out"
+
+say "a passphrase protects the keys"
+echo 'correct horse' | consent --home "$W/safe" keygen --roots "$W/rms/client.conf" --passphrase-fd 0 >/dev/null
+echo 'correct horse' | consent --home "$W/safe" register --passphrase-fd 0 >/dev/null 2>&1
+wrong() { echo wrong | consent --home "$W/safe" status --passphrase-fd 0; }
+must_fail 4 wrong
+
+say "another chain is refused"
+cp -r "$W/ann" "$W/lost"
+sed -i "s/^chain = .*/chain = $(consent --home "$W/ann" id --json | jq -r .key | cut -c1-40)abcde/" "$W/lost/consent.conf"
+must_fail 2 consent --home "$W/lost" status
+
+say "the service is down"
+server_stop
+must_fail 6 consent --home "$W/ann" status
