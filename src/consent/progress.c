@@ -2,7 +2,6 @@
 #include "consent/publish_internal.h"
 
 #define EVERY_MS 200
-#define WARM_MS  1000 /* no rate is told before */
 
 const char *
 consent_size_text(uint64_t n, char out[static 32])
@@ -38,23 +37,33 @@ left_text(double seconds, char out[static 32])
 		    out, 32, "%lu h %lu min left", s / 3600, s / 60 % 60);
 }
 
+/* ", 5.1 MB/s, 7 s left" once something was done. */
+static void
+rate_text(const struct consent_progress *p, int64_t ms, char out[static 80])
+{
+	uint64_t fresh = p->done - p->before;
+	char rate[32], left[32];
+	double per_s;
+
+	out[0] = '\0';
+	if (ms <= 0 || fresh == 0)
+		return;
+	per_s = (double)fresh * 1000 / (double)ms;
+	left_text((double)(p->total - p->done) / per_s, left);
+	(void)snprintf(out, 80, ", %s/s, %s",
+	    consent_size_text((uint64_t)per_s, rate), left);
+}
+
 static void
 show(struct consent_progress *p, int64_t now)
 {
-	char done[32], total[32], rate[32] = "-", left[32] = "";
-	uint64_t fresh = p->done - p->before;
-	int64_t ms = now - p->begun;
+	char done[32], total[32], rate[80];
 
-	if (ms >= WARM_MS && fresh > 0) {
-		double per_s = (double)fresh * 1000 / (double)ms;
-
-		(void)consent_size_text((uint64_t)per_s, rate);
-		left_text((double)(p->total - p->done) / per_s, left);
-	}
-	(void)fprintf(stderr, "\r%s: %s of %s (%u%%), %s/s, %s\033[K", p->what,
+	rate_text(p, now - p->begun, rate);
+	(void)fprintf(stderr, "\r%s: %s of %s (%u%%)%s\033[K", p->what,
 	    consent_size_text(p->done, done),
 	    consent_size_text(p->total, total),
-	    p->total ? (unsigned)(p->done * 100 / p->total) : 100, rate, left);
+	    p->total ? (unsigned)(p->done * 100 / p->total) : 100, rate);
 	(void)fflush(stderr);
 	p->shown = now;
 }

@@ -347,6 +347,17 @@ drop_files(const struct consent_spool *s)
 	}
 }
 
+static void
+drop_dir(const struct consent_spool *s)
+{
+	CLEANUP(free) char *path = file_join(s->dir, "lock");
+
+	drop_files(s);
+	if (path)
+		(void)unlink(path);
+	(void)rmdir(s->dir);
+}
+
 static enum err
 open_data(struct consent_spool *s)
 {
@@ -381,6 +392,8 @@ consent_spool_open(
 		err_clear();
 		drop_files(s); /* data without its keys */
 		e = begin_state(o, s);
+		if (e)
+			drop_dir(s);
 	}
 	if (e)
 		return e;
@@ -439,7 +452,6 @@ enum err
 consent_spool_wipe(struct consent_spool *s)
 {
 	static const uint8_t zeros[4096];
-	CLEANUP(free) char *lock_path = file_join(s->dir, "lock");
 	CLEANUP_FD int fd = -1;
 	struct stat st;
 	enum err e;
@@ -453,9 +465,6 @@ consent_spool_wipe(struct consent_spool *s)
 		e = file_pwrite(fd, zeros, sizeof(zeros), at);
 	if (e == ERR_OK && fsync(fd) != 0)
 		e = err_from_errno(errno);
-	drop_files(s);
-	if (lock_path)
-		(void)unlink(lock_path);
-	(void)rmdir(s->dir);
+	drop_dir(s);
 	return e;
 }

@@ -23,6 +23,8 @@ static const struct verb {
 	    "ask the running server how it is" },
 	{ "config", consentd_config, "--dir DIR",
 	    "print the configuration in effect" },
+	{ "receipts", consentd_receipts, "--dir DIR",
+	    "print a line of JSON for each key that was released" },
 };
 
 static void
@@ -65,7 +67,7 @@ main(int argc, char **argv)
 			return 0;
 		}
 		if (strcmp(argv[i], "--version") == 0) {
-			printf("consentd %s\n", PACKAGE_VERSION);
+			printf("consentd (consentfs) %s\n", PACKAGE_VERSION);
 			return 0;
 		}
 	}

@@ -323,3 +323,31 @@ consentd_store_card(
 	db_read(s->db, &t);
 	return consentd_rows_get(&t, &s->cards, DB_VAL(&row), out);
 }
+
+struct telling {
+	enum err (*fn)(void *ctx, const void *json, size_t n);
+	void *ctx;
+	enum err e;
+};
+
+static bool
+tell_receipt(void *ctx, struct db_val key, struct db_val value)
+{
+	struct telling *x = ctx;
+
+	(void)key;
+	x->e = x->fn(x->ctx, value.p, value.n);
+	return x->e == ERR_OK;
+}
+
+enum err
+consentd_store_receipts(struct consentd_store *s,
+    enum err (*fn)(void *ctx, const void *json, size_t n), void *ctx)
+{
+	CLEANUP_TXN struct db_txn t = { 0 };
+	struct telling x = { fn, ctx, ERR_OK };
+
+	db_read(s->db, &t);
+	db_walk(&t, s->receipts, (struct db_val){ "", 0 }, tell_receipt, &x);
+	return t.err ? t.err : x.e;
+}

@@ -201,6 +201,15 @@ enum err consentd_store_release(struct consentd_store *s,
     const struct rms_receipt *receipt, unsigned rights) must_check;
 
 /**
+ * consentd_store_receipts(s, fn, ctx):
+ * Call ${fn}(ctx, json, n) for each receipt in order until one returns an
+ * error, which is returned.
+ */
+enum err consentd_store_receipts(struct consentd_store *s,
+    enum err (*fn)(void *ctx, const void *json, size_t n), void *ctx)
+    must_check;
+
+/**
  * consentd_store_granted(s, institution, set):
  * The rights that the institution was ever granted, 0 if none.
  */

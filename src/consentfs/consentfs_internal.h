@@ -11,7 +11,7 @@
 /* ---- consentfs/passphrase.c ---- */
 
 struct passphrase {
-	int fd; /* read from it; -1: ask on the terminal */
+	int fd;              /* read from it; -1: ask on the terminal */
 	struct secret *kept; /* the keys of a home share one */
 };
 
@@ -20,8 +20,8 @@ struct passphrase {
  * The passphrase of the key file ${path}; ${ctx} is a struct passphrase.
  * Errors: NOKEY (none was given, no terminal).
  */
-enum err passphrase_ask(void *ctx, const char *path, struct secret **out)
-    must_check;
+enum err passphrase_ask(
+    void *ctx, const char *path, struct secret **out) must_check;
 
 /* ---- consentfs/detach.c ---- */
 

@@ -16,8 +16,7 @@
 #define REPORT 600
 
 /* The parent: print what the child says and end as it says. */
-static void __attribute__((noreturn))
-wait_report(int fd)
+static void __attribute__((noreturn)) wait_report(int fd)
 {
 	char report[REPORT];
 	size_t n = 0;
@@ -33,8 +32,9 @@ wait_report(int fd)
 	}
 	report[n] = '\0';
 	if (n == 0) {
-		fprintf(stderr, "consentfs: the process in the background "
-				"ended unexpectedly\n");
+		fprintf(stderr,
+		    "consentfs: the process in the background "
+		    "ended unexpectedly\n");
 		_exit(1);
 	}
 	if (report[0] != 0)
@@ -82,8 +82,8 @@ static enum err
 redirect(int from, int to)
 {
 	if (dup2(from, to) < 0)
-		return err_say(ERR_IO, "cannot redirect a stream: %s",
-		    strerror(errno));
+		return err_say(
+		    ERR_IO, "cannot redirect a stream: %s", strerror(errno));
 	return ERR_OK;
 }
 
@@ -94,16 +94,16 @@ detach_streams(int log_fd, bool keep_stdio)
 	enum err e = ERR_OK;
 
 	if (null < 0)
-		return err_say(ERR_IO, "cannot open /dev/null: %s",
-		    strerror(errno));
+		return err_say(
+		    ERR_IO, "cannot open /dev/null: %s", strerror(errno));
 	if (log_fd >= 0)
 		e = redirect(log_fd, STDERR_FILENO);
 	if (keep_stdio || e != ERR_OK)
 		return e;
 	(void)setsid(); /* fails only for who leads a session already */
 	if (chdir("/") != 0)
-		e = err_say(ERR_IO, "cannot leave the directory: %s",
-		    strerror(errno));
+		e = err_say(
+		    ERR_IO, "cannot leave the directory: %s", strerror(errno));
 	if (e == ERR_OK)
 		e = redirect(null, STDIN_FILENO);
 	if (e == ERR_OK)

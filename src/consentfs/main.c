@@ -244,8 +244,7 @@ read_passphrase_fd(struct args *a)
 		return ERR_OK;
 	n = strtol(s, &end, 10);
 	if (*s == '\0' || *end || n < 0 || n > INT_MAX)
-		return err_say(ERR_INVAL, "--passphrase-fd %s is no number",
-		    s);
+		return err_say(ERR_INVAL, "--passphrase-fd %s is no number", s);
 	a->passphrase.fd = (int)n;
 	return ERR_OK;
 }
@@ -258,12 +257,11 @@ open_log(struct args *a)
 	a->log_fd = -1;
 	if (path == NULL)
 		return ERR_OK;
-	a->log_fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC,
-	    0600);
-	return a->log_fd >= 0 ? ERR_OK :
-				err_say(err_from_errno(errno),
-				    "cannot open the log '%s': %s", path,
-				    strerror(errno));
+	a->log_fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+	return a->log_fd >= 0
+	    ? ERR_OK
+	    : err_say(err_from_errno(errno), "cannot open the log '%s': %s",
+		  path, strerror(errno));
 }
 
 static enum err
@@ -274,8 +272,8 @@ read_args(struct args *a, int argc, char **argv)
 
 	a->log_fd = -1;
 	if (e == ERR_OK)
-		e = opt_parse(opts, ARRAY_LEN(opts), n, a->argv, a->values,
-		    &a->operands);
+		e = opt_parse(
+		    opts, ARRAY_LEN(opts), n, a->argv, a->values, &a->operands);
 	if (e != ERR_OK || given(a, HELP) || given(a, VERSION))
 		return e;
 	for (size_t i = 0; i < a->operands.n; i++)
@@ -284,8 +282,8 @@ read_args(struct args *a, int argc, char **argv)
 			    "unknown option '%s'; see --help",
 			    a->operands.v[i]);
 	if (a->operands.n != 1)
-		return err_say(ERR_INVAL,
-		    "give one directory to mount on; see --help");
+		return err_say(
+		    ERR_INVAL, "give one directory to mount on; see --help");
 	e = read_options(a);
 	if (e == ERR_OK)
 		e = read_passphrase_fd(a);

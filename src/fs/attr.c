@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 
-#define MODE_DIR (S_IFDIR | 0500)
+#define MODE_DIR  (S_IFDIR | 0500)
 #define MODE_FILE (S_IFREG | 0400)
 
 static const mode_t modes[] = {
@@ -29,9 +29,9 @@ fs_is_dir(enum fs_kind kind)
 uint64_t
 fs_place_ino(struct fs *fs, const struct fs_place *p)
 {
-	return p->set ? fs_inodes_peek(&fs->inodes, p->node->ino, p->set,
-			    p->index) :
-			p->node->ino;
+	return p->set
+	    ? fs_inodes_peek(&fs->inodes, p->node->ino, p->set, p->index)
+	    : p->node->ino;
 }
 
 enum err
@@ -70,13 +70,13 @@ static int64_t
 modified(const struct fs *fs, const struct fs_place *p)
 {
 	if (p->set)
-		return p->node->kind == FS_DOC ?
-		    document(p)->modified :
-		    p->set->gs->event->u.set.created;
+		return p->node->kind == FS_DOC
+		    ? document(p)->modified
+		    : p->set->gs->event->u.set.created;
 	if (p->node->kind != FS_TEXT)
 		return newest(fs, p);
-	return p->node->number == GATE_HOW_TO_ASK ? fs->started :
-						    clock_wall_ms();
+	return p->node->number == GATE_HOW_TO_ASK ? fs->started
+						  : clock_wall_ms();
 }
 
 static enum err
@@ -98,8 +98,8 @@ size_of(struct fs *fs, const struct fs_place *p, uint64_t *out)
 	} else if (p->node->kind == FS_BLOB) {
 		*out = p->set->manifest_size;
 		if (p->node->number > 0)
-			e = gate_cipher_size(fs->gate, p->set->gs,
-			    p->node->number, out);
+			e = gate_cipher_size(
+			    fs->gate, p->set->gs, p->node->number, out);
 	}
 	return e;
 }
@@ -134,8 +134,7 @@ fs_attr(struct fs *fs, const struct fs_place *p, struct stat *out)
 		.st_blocks = (blkcnt_t)(size / 512 + (size % 512 != 0)),
 		.st_blksize = 128 * 1024,
 	};
-	out->st_mtim = out->st_ctim = out->st_atim =
-	    time_of(modified(fs, p));
+	out->st_mtim = out->st_ctim = out->st_atim = time_of(modified(fs, p));
 	return e;
 }
 
@@ -161,8 +160,7 @@ x_set(const struct fs_place *p, struct buf *out)
 static const char *
 x_custodian(const struct fs_place *p, struct buf *out)
 {
-	const struct institution_id *id =
-	    &p->set->gs->event->u.set.custodian;
+	const struct institution_id *id = &p->set->gs->event->u.set.custodian;
 
 	return put_58(id->b, sizeof(id->b), out);
 }
@@ -171,8 +169,8 @@ static const char *
 x_type(const struct fs_place *p, struct buf *out)
 {
 	(void)out;
-	return p->node->kind == FS_DOC ? document(p)->type_code :
-					 p->set->gs->event->u.set.type_code;
+	return p->node->kind == FS_DOC ? document(p)->type_code
+				       : p->set->gs->event->u.set.type_code;
 }
 
 static const char *
@@ -232,8 +230,8 @@ fs_xattr(const struct fs_place *p, const char *name, struct buf *out)
 {
 	for (size_t i = 0; has_xattrs(p) && i < ARRAY_LEN(xattrs); i++)
 		if (strcmp(xattrs[i].name, name) == 0)
-			return append_value(i, p, out) ? out->err :
-							 ERR_NOTFOUND;
+			return append_value(i, p, out) ? out->err
+						       : ERR_NOTFOUND;
 	return ERR_NOTFOUND;
 }
 
@@ -244,8 +242,8 @@ fs_xattr_names(const struct fs_place *p, struct buf *out)
 		CLEANUP_BUF struct buf value = { 0 };
 
 		if (append_value(i, p, &value))
-			buf_put(out, xattrs[i].name,
-			    strlen(xattrs[i].name) + 1);
+			buf_put(
+			    out, xattrs[i].name, strlen(xattrs[i].name) + 1);
 	}
 	return out->err;
 }

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#define TTL 3600.0
+#define TTL       3600.0
 #define MIN_ENTRY 128 /* bytes of READDIRPLUS; it is more */
 
 enum err
@@ -22,8 +22,8 @@ fs_entry(struct fs *fs, const struct fs_place *p, struct fuse_entry_param *out)
 	if (e == ERR_OK && p->set) {
 		uint64_t ino;
 
-		e = fs_inodes_take(&fs->inodes, p->node->ino, p->set,
-		    p->index, &ino);
+		e = fs_inodes_take(
+		    &fs->inodes, p->node->ino, p->set, p->index, &ino);
 		out->ino = e == ERR_OK ? ino : 0;
 	}
 	out->attr.st_ino = out->ino;
@@ -80,9 +80,9 @@ put_name(struct listing *l, const char *name, const struct stat *st, off_t off)
 {
 	struct fuse_entry_param none = { .attr = *st };
 	size_t left = l->size - l->used;
-	size_t n = l->plus ?
-	    fuse_add_direntry_plus(l->req, at(l), left, name, &none, off) :
-	    fuse_add_direntry(l->req, at(l), left, name, st, off);
+	size_t n = l->plus
+	    ? fuse_add_direntry_plus(l->req, at(l), left, name, &none, off)
+	    : fuse_add_direntry(l->req, at(l), left, name, st, off);
 
 	if (n > left)
 		return false;
@@ -92,8 +92,8 @@ put_name(struct listing *l, const char *name, const struct stat *st, off_t off)
 
 /* Add an entry with attributes, which counts as a lookup if it fits. */
 static bool
-put_plus(struct listing *l, const char *name, const struct fs_place *p,
-    off_t off)
+put_plus(
+    struct listing *l, const char *name, const struct fs_place *p, off_t off)
 {
 	size_t left = l->size - l->used, n;
 	struct fuse_entry_param e;
@@ -133,8 +133,7 @@ static bool
 put_child(struct listing *l, uint32_t index, off_t off)
 {
 	const struct fs_place *dir = &l->h->place;
-	const struct fs_tree *t = dir->set ? &dir->set->tree :
-					     &dir->top->tree;
+	const struct fs_tree *t = dir->set ? &dir->set->tree : &dir->top->tree;
 	struct fs_place p;
 	struct stat st;
 

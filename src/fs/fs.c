@@ -8,77 +8,17 @@
 #define FUSE_USE_VERSION 312 /* for the number of threads */
 #include "fs/ops_internal.h"
 
-#include <linux/magic.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/vfs.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 
 #define CIPHER_THREADS 8 /* more: its reads wait for the network */
 
-/* ---- what libfuse has to say ---- */
-
-static pthread_mutex_t said_lock = PTHREAD_MUTEX_INITIALIZER;
-static char said[256]; /* said_lock; its newest complaint */
-
-static void __attribute__((format(printf, 2, 0)))
-on_fuse_log(enum fuse_log_level level, const char *fmt, va_list ap)
-{
-	char line[256];
-	size_t n;
-
-	(void)vsnprintf(line, sizeof(line), fmt, ap);
-	n = strlen(line);
-	while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r'))
-		line[--n] = '\0';
-	if (level > FUSE_LOG_WARNING || n == 0)
-		return;
-	log_debug("fs: libfuse: %s", line);
-	pthread_mutex_lock(&said_lock);
-	memcpy(said, line, n + 1);
-	pthread_mutex_unlock(&said_lock);
-}
-
 /* ---- opening ---- */
-
-static enum err
-check_place(const char *path)
-{
-	CLEANUP(free) char *up = NULL;
-	struct stat st, parent;
-	struct statfs sfs;
-
-	if (access("/dev/fuse", F_OK) != 0)
-		return err_say(ERR_NOTFOUND,
-		    "there is no /dev/fuse; load the module fuse, or give the "
-		    "container this device");
-	if (stat(path, &st) != 0) {
-		if (errno == ENOTCONN)
-			return err_say(ERR_BUSY,
-			    "a dead mount is on '%s'; fusermount3 -u '%s'",
-			    path, path);
-		return err_say(err_from_errno(errno),
-		    "cannot mount on '%s': %s", path, strerror(errno));
-	}
-	if (!S_ISDIR(st.st_mode))
-		return err_say(ERR_INVAL,
-		    "cannot mount on '%s': it is no directory", path);
-	if (asprintf(&up, "%s/..", path) < 0) {
-		up = NULL;
-		return ERR_NOMEM;
-	}
-	if (stat(up, &parent) == 0 && parent.st_dev != st.st_dev &&
-	    statfs(path, &sfs) == 0 && sfs.f_type == FUSE_SUPER_MAGIC)
-		return err_say(ERR_BUSY,
-		    "a folder is mounted on '%s' already; unmount it or take "
-		    "another directory",
-		    path);
-	return ERR_OK;
-}
 
 static enum err
 own_login(char **out)
@@ -145,27 +85,6 @@ open_gate(struct fs *fs)
 }
 
 static enum err
-mount_it(struct fs *fs)
-{
-	char options[] = "-oro,nosuid,nodev,noexec,default_permissions,"
-			 "fsname=consentfs,subtype=consentfs";
-	char name[] = "consentfs", other[] = "-oallow_other";
-	char *argv[] = { name, options, other, NULL };
-	struct fuse_args args = FUSE_ARGS_INIT(fs->opts.allow_other ? 3 : 2,
-	    argv);
-
-	fuse_set_log_func(on_fuse_log);
-	fs->session = fuse_session_new(&args, &fs_ops, sizeof(fs_ops), fs);
-	fuse_opt_free_args(&args);
-	if (fs->session && fuse_session_mount(fs->session, fs->mountpoint) == 0)
-		fs->mounted = true;
-	if (!fs->mounted)
-		return err_say(ERR_IO, "cannot mount on '%s': %s",
-		    fs->mountpoint, said[0] ? said : "refused");
-	return ERR_OK;
-}
-
-static enum err
 start_threads(struct fs *fs)
 {
 	if (pthread_create(&fs->notifier, NULL, fs_notify_run, fs) != 0)
@@ -197,7 +116,7 @@ open_all(struct fs *fs, const struct fs_opts *opts)
 	enum err e = keep_opts(fs, opts);
 
 	if (e == ERR_OK)
-		e = check_place(fs->mountpoint);
+		e = fs_mount_check(fs->mountpoint);
 	if (e == ERR_OK)
 		e = fs_inodes_init(&fs->inodes);
 	if (e == ERR_OK)
@@ -205,7 +124,7 @@ open_all(struct fs *fs, const struct fs_opts *opts)
 	if (e == ERR_OK)
 		e = fs_top_make(fs, &fs->top);
 	if (e == ERR_OK)
-		e = mount_it(fs);
+		e = fs_mount(fs);
 	return e == ERR_OK ? start_threads(fs) : e;
 }
 
@@ -306,8 +225,8 @@ fs_run(struct fs *fs)
 	(void)pthread_kill(ender, SIGTERM);
 	(void)pthread_join(ender, NULL);
 	return r < 0 ? err_say(ERR_IO, "the kernel broke the mount off: %s",
-			   strerror(-r)) :
-		       ERR_OK;
+			   strerror(-r))
+		     : ERR_OK;
 }
 
 /* ---- closing ---- */
@@ -334,13 +253,10 @@ fs_close(struct fs *fs)
 	if (fs == NULL)
 		return;
 	stop_threads(fs);
-	if (fs->mounted)
-		fuse_session_unmount(fs->session);
+	fs_unmount(fs);
 	fs_handles_free(fs);
 	fs_top_unref(fs->top);
 	fs_inodes_free(&fs->inodes);
-	if (fs->session)
-		fuse_session_destroy(fs->session);
 	gate_close(fs->gate);
 	free(fs->mountpoint);
 	free(fs->login);

@@ -23,14 +23,14 @@
 struct fs;
 
 struct fs_opts {
-	const char *home_dir;	/* see home.h */
+	const char *home_dir;   /* see home.h */
 	const char *mountpoint; /* an empty place in the tree, absolute */
 	/* asks for a passphrase; NULL: protected keys are refused */
 	enum err (*ask)(void *ctx, const char *path, struct secret **out);
 	void *ask_ctx;
 	const char *login; /* whom the mount serves; NULL: the user's own */
 	bool ciphertext;   /* the view for backup tools */
-	bool direct_io;	   /* the kernel keeps no pages of documents */
+	bool direct_io;    /* the kernel keeps no pages of documents */
 	bool allow_other;  /* other users may enter, as permissions say */
 };
 

@@ -32,27 +32,27 @@
 #include "event/event.h"
 #include "gate/gate.h"
 
-#define FS_ROOT 1	      /* FUSE_ROOT_ID */
-#define FS_TOP_BIT (1ULL << 63)
+#define FS_ROOT     1 /* FUSE_ROOT_ID */
+#define FS_TOP_BIT  (1ULL << 63)
 #define FS_READ_MAX (1u << 20) /* most that one READ is answered with */
-#define FS_BUCKETS 1024
+#define FS_BUCKETS  1024
 
 /* ---- fs/tree.c: names ---- */
 
 enum fs_kind {
-	FS_DIR,	    /* of a top or a set, nothing special */
+	FS_DIR,     /* of a top or a set, nothing special */
 	FS_PATIENT, /* number: in the catalogue */
 	FS_CONSENT, /* .consent; number: the patient's */
 	FS_TEXT,    /* in .consent; number: enum gate_text */
-	FS_SET,	    /* where a top ends and a set begins */
-	FS_DOC,	    /* number: of the document */
+	FS_SET,     /* where a top ends and a set begins */
+	FS_DOC,     /* number: of the document */
 	FS_INDEX,   /* set.json */
 	FS_BLOB,    /* number: 0 the manifest */
 };
 
 struct fs_node {
 	const char *name; /* borrowed from what the tree's owner keeps */
-	uint64_t ino;	  /* of a set: the number it would like to have */
+	uint64_t ino;     /* of a set: the number it would like to have */
 	uint32_t parent, first, count; /* children: first..first+count-1 */
 	uint32_t number;
 	enum fs_kind kind;
@@ -73,8 +73,8 @@ struct fs_tree {
  * the root.
  * Sticky errors: NOMEM, TOOBIG.
  */
-uint32_t fs_tree_add(struct fs_tree *t, uint32_t parent,
-    const struct fs_node *proto);
+uint32_t fs_tree_add(
+    struct fs_tree *t, uint32_t parent, const struct fs_node *proto);
 
 /**
  * fs_tree_sort(t, dir):
@@ -87,8 +87,8 @@ void fs_tree_sort(struct fs_tree *t, uint32_t dir);
  * fs_tree_find(t, dir, name, out):
  * Find a child of ${dir}.
  */
-bool fs_tree_find(const struct fs_tree *t, uint32_t dir, const char *name,
-    uint32_t *out);
+bool fs_tree_find(
+    const struct fs_tree *t, uint32_t dir, const char *name, uint32_t *out);
 
 /**
  * fs_tree_documents(t, m):
@@ -96,8 +96,8 @@ bool fs_tree_find(const struct fs_tree *t, uint32_t dir, const char *name,
  * borrowed from ${m}.
  * Errors: FORMAT (a path is no path), NOMEM, TOOBIG.
  */
-enum err fs_tree_documents(struct fs_tree *t, const struct event_manifest *m)
-    must_check;
+enum err fs_tree_documents(
+    struct fs_tree *t, const struct event_manifest *m) must_check;
 
 /**
  * fs_tree_free(t):
@@ -111,7 +111,7 @@ struct fs_what {
 	enum fs_kind kind;
 	const struct pubkey *patient; /* NULL: none */
 	const struct event_id *set;   /* NULL: none */
-	uint64_t parent;	      /* number of the directory, or 0 */
+	uint64_t parent;              /* number of the directory, or 0 */
 	uint32_t number;
 	const char *name; /* or NULL */
 };
@@ -128,11 +128,11 @@ uint64_t fs_number(const struct fs_what *what);
 struct fs_inode {
 	uint64_t ino; /* 0: free */
 	struct fs_set *set;
-	uint32_t index;	  /* in the set's tree */
+	uint32_t index;   /* in the set's tree */
 	uint32_t told[2]; /* round in which it was collected, by purpose */
 	uint64_t nlookup; /* what the kernel holds */
-	bool opened;	  /* since the kernel knows it: it may have pages */
-	bool pinned;	  /* another was passed on here: keep the row */
+	bool opened;      /* since the kernel knows it: it may have pages */
+	bool pinned;      /* another was passed on here: keep the row */
 };
 
 struct fs_inodes {
@@ -165,8 +165,8 @@ void fs_inodes_free(struct fs_inodes *t);
  * The kernel learns of an inode: give it ${wish} or, if another has that, the
  * next free number, and count it.
  */
-enum err fs_inodes_take(struct fs_inodes *t, uint64_t wish,
-    struct fs_set *set, uint32_t index, uint64_t *out) must_check;
+enum err fs_inodes_take(struct fs_inodes *t, uint64_t wish, struct fs_set *set,
+    uint32_t index, uint64_t *out) must_check;
 
 /**
  * fs_inodes_peek(t, wish, set, index):
@@ -179,8 +179,8 @@ uint64_t fs_inodes_peek(struct fs_inodes *t, uint64_t wish,
  * fs_inodes_find(t, ino, out_index):
  * Return the set of an inode, referenced, or NULL.
  */
-struct fs_set *fs_inodes_find(struct fs_inodes *t, uint64_t ino,
-    uint32_t *out_index);
+struct fs_set *fs_inodes_find(
+    struct fs_inodes *t, uint64_t ino, uint32_t *out_index);
 
 /**
  * fs_inodes_forget(t, ino, n):
@@ -211,8 +211,8 @@ struct fs_round {
  * Write up to ${cap} numbers of the set that were not yet given in this
  * round, without memory of its own.  0: that was all.
  */
-size_t fs_inodes_collect(struct fs_inodes *t, const struct fs_round *r,
-    uint64_t *out, size_t cap);
+size_t fs_inodes_collect(
+    struct fs_inodes *t, const struct fs_round *r, uint64_t *out, size_t cap);
 
 /* ---- fs/set.c ---- */
 
@@ -221,9 +221,10 @@ struct fs_set {
 	struct fs *fs;
 	struct fs_set *next; /* fs->sets_lock */
 	const struct gate_set *gs;
-	atomic_bool gone;    /* not in the newest top */
-	uint64_t generation; /* the notifier's: top that listed it last */
-	struct fs_node root; /* the set's directory, without children */
+	atomic_bool gone;      /* not in the newest top */
+	uint64_t generation;   /* the notifier's: top that listed it last */
+	struct fs_node root;   /* the set's directory, without children */
+	struct text58 id_text; /* its name in the ciphertext view */
 
 	pthread_mutex_t lock; /* for building what follows, once */
 	atomic_bool built;
@@ -237,8 +238,8 @@ struct fs_set {
  * fs_set_get(fs, gs, out):
  * Return the set of ${gs}, referenced: there is one for each id.
  */
-enum err fs_set_get(struct fs *fs, const struct gate_set *gs,
-    struct fs_set **out) must_check;
+enum err fs_set_get(
+    struct fs *fs, const struct gate_set *gs, struct fs_set **out) must_check;
 
 /**
  * fs_set_ref(s), fs_set_unref(s):
@@ -311,8 +312,8 @@ struct fs_place {
  * Find what ${ino} is; ${out} holds a reference until fs_place_drop().
  * Errors: NOTFOUND (unknown, or not listed any more).
  */
-enum err fs_resolve(struct fs *fs, uint64_t ino, struct fs_place *out)
-    must_check;
+enum err fs_resolve(
+    struct fs *fs, uint64_t ino, struct fs_place *out) must_check;
 
 /**
  * fs_place_drop(p):
@@ -336,8 +337,8 @@ enum err fs_children(const struct fs_place *p, uint32_t *out_first,
  * The child ${index}, borrowed from ${p}.
  * Errors: NOTFOUND (not listed any more).
  */
-enum err fs_child(const struct fs_place *p, uint32_t index,
-    struct fs_place *out) must_check;
+enum err fs_child(
+    const struct fs_place *p, uint32_t index, struct fs_place *out) must_check;
 
 /* ---- fs/attr.c ---- */
 
@@ -351,8 +352,8 @@ bool fs_is_dir(enum fs_kind kind);
  * fs_attr(fs, p, out):
  * The attributes of ${p} but for st_ino.
  */
-enum err fs_attr(struct fs *fs, const struct fs_place *p, struct stat *out)
-    must_check;
+enum err fs_attr(
+    struct fs *fs, const struct fs_place *p, struct stat *out) must_check;
 
 /**
  * fs_place_ino(fs, p):
@@ -364,16 +365,16 @@ uint64_t fs_place_ino(struct fs *fs, const struct fs_place *p);
  * fs_text(fs, p, out):
  * Append the text of a file in .consent.
  */
-enum err fs_text(struct fs *fs, const struct fs_place *p, struct buf *out)
-    must_check;
+enum err fs_text(
+    struct fs *fs, const struct fs_place *p, struct buf *out) must_check;
 
 /**
  * fs_xattr(p, name, out):
  * Append the value of an extended attribute.
  * Errors: NOTFOUND (it has none of that name).
  */
-enum err fs_xattr(const struct fs_place *p, const char *name, struct buf *out)
-    must_check;
+enum err fs_xattr(
+    const struct fs_place *p, const char *name, struct buf *out) must_check;
 
 /**
  * fs_xattr_names(p, out):
@@ -404,11 +405,11 @@ struct fs {
 	int64_t started;
 	struct gate *gate;
 	struct fuse_session *session;
-	bool mounted, gate_started;
+	bool mounted, by_helper, gate_started;
 	struct fs_inodes inodes;
 
 	pthread_mutex_t lock;
-	struct fs_top *top;	   /* lock */
+	struct fs_top *top;        /* lock */
 	struct fs_handle *handles; /* lock */
 
 	pthread_mutex_t sets_lock;
@@ -416,9 +417,9 @@ struct fs {
 
 	pthread_mutex_t queue_lock;
 	pthread_cond_t changed_cond, interrupt_cond;
-	bool changed, stop;	    /* queue_lock */
+	bool changed, stop;         /* queue_lock */
 	struct fs_park *interrupts; /* queue_lock */
-	uint64_t generation;	    /* the notifier's */
+	uint64_t generation;        /* the notifier's */
 
 	/* One darkening at a time.  Held while the kernel is notified: nobody
 	 * who serves a request takes it. */
@@ -428,6 +429,23 @@ struct fs {
 	bool has_notifier, has_interrupter;
 	atomic_bool loop_over;
 };
+
+/* ---- fs/mount.c ---- */
+
+/**
+ * fs_mount_check(path):
+ * Say early, and clearly, why ${path} cannot be mounted on.
+ * Errors: NOTFOUND, INVAL, BUSY, UNAUTH.
+ */
+enum err fs_mount_check(const char *path) must_check;
+
+/**
+ * fs_mount(fs), fs_unmount(fs):
+ * Make the session and mount; the reverse, also of half of it.
+ */
+enum err fs_mount(struct fs *fs) must_check;
+/** fs_unmount(fs): see fs_mount(). */
+void fs_unmount(struct fs *fs);
 
 /* ---- fs/notify.c ---- */
 

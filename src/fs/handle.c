@@ -4,8 +4,8 @@
 #include <sys/mman.h>
 
 enum err
-fs_handle_new(struct fs *fs, const struct fs_place *place,
-    struct fs_handle **out)
+fs_handle_new(
+    struct fs *fs, const struct fs_place *place, struct fs_handle **out)
 {
 	struct fs_handle *h = calloc(1, sizeof(*h));
 

@@ -170,8 +170,7 @@ drop_row(struct fs_inodes *t, struct fs_inode *x)
 {
 	size_t mask = t->cap - 1, hole = (size_t)(x - t->slot);
 
-	for (size_t i = (hole + 1) & mask; t->slot[i].ino;
-	     i = (i + 1) & mask) {
+	for (size_t i = (hole + 1) & mask; t->slot[i].ino; i = (i + 1) & mask) {
 		if (!may_move(t, hole, i))
 			continue;
 		t->slot[hole] = t->slot[i];
@@ -225,8 +224,8 @@ fs_inodes_round(struct fs_inodes *t)
 }
 
 size_t
-fs_inodes_collect(struct fs_inodes *t, const struct fs_round *r, uint64_t *out,
-    size_t cap)
+fs_inodes_collect(
+    struct fs_inodes *t, const struct fs_round *r, uint64_t *out, size_t cap)
 {
 	size_t n = 0;
 

@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "base/text.h"
 
-#define MANY 512
+#define MANY          512
 #define CIPHER_LOOK_S 2 /* sets may come without a change of the catalogue */
 
 /* ENOENT: the kernel does not know it; ENOSYS, ENODEV: not yet, not any more
@@ -27,16 +27,16 @@ notified(int r)
 static void
 drop_inodes(struct fs *fs, const struct event_id *set, enum fs_purpose why)
 {
-	const struct fs_round r = { .why = why,
-		.round = fs_inodes_round(&fs->inodes),
-		.set = set };
+	const struct fs_round r = {
+		.why = why, .round = fs_inodes_round(&fs->inodes), .set = set
+	};
 	uint64_t ino[MANY];
 	size_t n;
 
 	while ((n = fs_inodes_collect(&fs->inodes, &r, ino, MANY)) > 0)
 		for (size_t i = 0; i < n; i++) {
-			int e = fuse_lowlevel_notify_inval_inode(fs->session,
-			    ino[i], 0, 0);
+			int e = fuse_lowlevel_notify_inval_inode(
+			    fs->session, ino[i], 0, 0);
 
 			if (!notified(e))
 				log_error("fs: pages of set %s may be left "
@@ -95,26 +95,18 @@ struct change {
 	const struct fs_top *old, *new;
 };
 
-/* An entry of an old top is not in the new one. */
+/* An entry of an old top is not in the new one.  (To announce it as deleted
+ * would fail while something below it is open.) */
 static void
 entry_gone(const struct change *c, uint32_t index)
 {
 	const struct fs_node *x = &c->old->tree.node[index];
-	uint64_t dir = c->old->tree.node[x->parent].ino;
-	uint64_t ino = x->set ?
-	    fs_inodes_peek(&c->fs->inodes, x->set->root.ino, x->set, 0) :
-	    x->ino;
-	size_t len = strlen(x->name);
-	int e = fuse_lowlevel_notify_delete(c->fs->session, dir, ino, x->name,
-	    len);
+	int e = fuse_lowlevel_notify_inval_entry(c->fs->session,
+	    c->old->tree.node[x->parent].ino, x->name, strlen(x->name));
 
-	/* something below is in use: hide at least the way to it */
 	if (!notified(e))
-		e = fuse_lowlevel_notify_inval_entry(c->fs->session, dir,
-		    x->name, len);
-	if (!notified(e))
-		log_warn("fs: a name may be left in the kernel: %s",
-		    strerror(-e));
+		log_warn(
+		    "fs: a name may be left in the kernel: %s", strerror(-e));
 }
 
 /* Compare what is in one directory of both tops. */
@@ -144,8 +136,8 @@ compare_dirs(const struct change *c, uint32_t was, uint32_t is)
 		}
 	}
 	if (differ)
-		(void)fuse_lowlevel_notify_inval_inode(c->fs->session,
-		    dir->ino, 0, 0);
+		(void)fuse_lowlevel_notify_inval_inode(
+		    c->fs->session, dir->ino, 0, 0);
 }
 
 static void
@@ -190,10 +182,9 @@ wait_change(struct fs *fs)
 	pthread_mutex_lock(&fs->queue_lock);
 	while (!fs->changed && !fs->stop) {
 		if (!fs->opts.ciphertext)
-			pthread_cond_wait(&fs->changed_cond,
-			    &fs->queue_lock);
-		else if (pthread_cond_timedwait(&fs->changed_cond,
-			     &fs->queue_lock, &ts) != 0)
+			pthread_cond_wait(&fs->changed_cond, &fs->queue_lock);
+		else if (pthread_cond_timedwait(
+			     &fs->changed_cond, &fs->queue_lock, &ts) != 0)
 			break;
 	}
 	fs->changed = false;

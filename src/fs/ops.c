@@ -4,9 +4,9 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
-#define TTL 3600.0
+#define TTL        3600.0
 #define NAME_BYTES 255
-#define BLOCK 4096
+#define BLOCK      4096
 
 void
 fs_reply_err(fuse_req_t req, enum err e)
@@ -191,8 +191,8 @@ op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set,
 }
 
 static void
-op_mknod(fuse_req_t req, fuse_ino_t dir, const char *name, mode_t mode,
-    dev_t rdev)
+op_mknod(
+    fuse_req_t req, fuse_ino_t dir, const char *name, mode_t mode, dev_t rdev)
 {
 	(void)dir;
 	(void)name;
@@ -258,8 +258,8 @@ op_write(fuse_req_t req, fuse_ino_t ino, const char *p, size_t n, off_t off,
 }
 
 static void
-op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
-    const char *value, size_t n, int flags)
+op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value,
+    size_t n, int flags)
 {
 	(void)value;
 	(void)n;

@@ -60,8 +60,8 @@ struct fs_handle *fs_handle_of(const struct fuse_file_info *fi);
  * fs_reply_open(req, h, fi):
  * Hand the reference on ${h} to the kernel.
  */
-void fs_reply_open(fuse_req_t req, struct fs_handle *h,
-    struct fuse_file_info *fi);
+void fs_reply_open(
+    fuse_req_t req, struct fs_handle *h, struct fuse_file_info *fi);
 
 /* ---- fs/park.c ---- */
 
@@ -71,13 +71,13 @@ struct fs_park {
 	_Atomic int stage;     /* see fs_park_arm() */
 	atomic_bool interrupted;
 	struct fs_park *next; /* fs->queue_lock */
-	fuse_req_t req;	      /* not to be touched after the reply */
+	fuse_req_t req;       /* not to be touched after the reply */
 	struct fs_handle *h;
 	struct fuse_file_info fi; /* of an open */
-	uint64_t off;		  /* of a read */
+	uint64_t off;             /* of a read */
 	size_t size;
 	unsigned tries;
-	enum err e; /* what the gate said */
+	enum err e;                        /* what the gate said */
 	void (*finish)(struct fs_park *p); /* replies and lets ${p} go */
 };
 
@@ -85,8 +85,8 @@ struct fs_park {
  * fs_park_new(req, h, finish):
  * Make a parked request with a reference on ${h}; NULL without memory.
  */
-struct fs_park *fs_park_new(fuse_req_t req, struct fs_handle *h,
-    void (*finish)(struct fs_park *p));
+struct fs_park *fs_park_new(
+    fuse_req_t req, struct fs_handle *h, void (*finish)(struct fs_park *p));
 
 /**
  * fs_park_done(ctx, e):

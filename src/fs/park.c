@@ -10,8 +10,8 @@
 enum { PARK_NEW, PARK_ARMED, PARK_DONE };
 
 struct fs_park *
-fs_park_new(fuse_req_t req, struct fs_handle *h,
-    void (*finish)(struct fs_park *p))
+fs_park_new(
+    fuse_req_t req, struct fs_handle *h, void (*finish)(struct fs_park *p))
 {
 	struct fs_park *p = calloc(1, sizeof(*p));
 
@@ -101,8 +101,7 @@ fs_park_run(void *arg)
 		struct fs_park *p = fs->interrupts;
 
 		if (p == NULL) {
-			pthread_cond_wait(&fs->interrupt_cond,
-			    &fs->queue_lock);
+			pthread_cond_wait(&fs->interrupt_cond, &fs->queue_lock);
 			continue;
 		}
 		fs->interrupts = p->next;

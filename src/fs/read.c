@@ -88,8 +88,7 @@ read_bytes(fuse_req_t req, const struct buf *b, uint64_t off, size_t size)
 		size = 0;
 	else if (size > b->len - off)
 		size = b->len - (size_t)off;
-	(void)fuse_reply_buf(req, size ? (const char *)b->p + off : NULL,
-	    size);
+	(void)fuse_reply_buf(req, size ? (const char *)b->p + off : NULL, size);
 }
 
 void

@@ -50,9 +50,13 @@ new_set(struct fs *fs, const struct gate_set *gs)
 	s->refs = 1;
 	s->fs = fs;
 	s->gs = gate_set_ref(gs);
-	s->root = (struct fs_node){ .name = gs->name,
+	s->root = (struct fs_node){
+		.name = fs->opts.ciphertext
+		    ? text58(gs->id.b, sizeof(gs->id.b), &s->id_text)
+		    : gs->name,
 		.ino = fs_number(&what),
-		.kind = FS_SET };
+		.kind = FS_SET,
+	};
 	(void)pthread_mutex_init(&s->lock, NULL);
 	return s;
 }
@@ -128,8 +132,8 @@ number_nodes(struct fs_set *s)
 static const struct blob_id *
 blob_of(const struct gate_set *gs, uint32_t number)
 {
-	return number == 0 ? &gs->event->u.set.manifest :
-			     &gs->manifest->doc[number - 1].blob;
+	return number == 0 ? &gs->event->u.set.manifest
+			   : &gs->manifest->doc[number - 1].blob;
 }
 
 /* set.json, blobs/ID ... */
@@ -139,8 +143,7 @@ build_cipher(struct fs_set *s)
 	const struct fs_node json = { .name = "set.json", .kind = FS_INDEX };
 	const struct fs_node blobs = { .name = "blobs", .kind = FS_DIR };
 	uint32_t n = s->gs->manifest->n, dir;
-	enum err e = gate_cipher_size(s->fs->gate, s->gs, 0,
-	    &s->manifest_size);
+	enum err e = gate_cipher_size(s->fs->gate, s->gs, 0, &s->manifest_size);
 
 	if (e != ERR_OK)
 		return e;
@@ -174,9 +177,9 @@ build_locked(struct fs_set *s)
 	(void)fs_tree_add(&s->tree, 0, &s->root);
 	e = s->tree.err;
 	if (e == ERR_OK)
-		e = s->fs->opts.ciphertext ?
-		    build_cipher(s) :
-		    fs_tree_documents(&s->tree, s->gs->manifest);
+		e = s->fs->opts.ciphertext
+		    ? build_cipher(s)
+		    : fs_tree_documents(&s->tree, s->gs->manifest);
 	if (e != ERR_OK) {
 		fs_tree_free(&s->tree);
 		return e;

@@ -83,8 +83,8 @@ fs_tree_sort(struct fs_tree *t, uint32_t dir)
 }
 
 bool
-fs_tree_find(const struct fs_tree *t, uint32_t dir, const char *name,
-    uint32_t *out)
+fs_tree_find(
+    const struct fs_tree *t, uint32_t dir, const char *name, uint32_t *out)
 {
 	uint32_t lo = t->node[dir].first, hi = lo + t->node[dir].count;
 
@@ -124,8 +124,9 @@ compare_paths(const void *a, const void *b, void *ctx)
 		if (c != 0)
 			return c;
 	}
-	return x->ncomponents < y->ncomponents ? -1 :
-					       x->ncomponents > y->ncomponents;
+	return x->ncomponents < y->ncomponents
+	    ? -1
+	    : x->ncomponents > y->ncomponents;
 }
 
 /*

@@ -51,14 +51,13 @@ fs_who(struct fs *fs, uid_t uid, pid_t pid, struct fs_who *out)
 
 	app_of(pid, out->app, sizeof(out->app));
 	if (uid == fs->uid) {
-		(void)snprintf(out->login, sizeof(out->login), "%s",
-		    fs->login);
+		(void)snprintf(out->login, sizeof(out->login), "%s", fs->login);
 		return;
 	}
 	if (getpwuid_r(uid, &pw, room, sizeof(room), &found) == 0 && found)
-		(void)snprintf(out->login, sizeof(out->login), "%s",
-		    pw.pw_name);
+		(void)snprintf(
+		    out->login, sizeof(out->login), "%s", pw.pw_name);
 	else
-		(void)snprintf(out->login, sizeof(out->login), "uid-%u",
-		    (unsigned)uid);
+		(void)snprintf(
+		    out->login, sizeof(out->login), "uid-%u", (unsigned)uid);
 }

@@ -79,8 +79,23 @@ must_fail 1 cat "$D/report.pdf"
 appears "$M" "MRI left knee"
 
 say "no key without a durable record: receipts against the ledger"
-consent --home "$W/ann" history --json >"$W/history.json"
-until_ok 10 test -s "$W/history.json"
-curl -sf "$RMS/healthz" >/dev/null
 unmount "$M"
+consent --home "$W/ann" history --json >"$W/history.json"
+consentd receipts --dir "$W/rms" >"$W/receipts.json"
+python3 - "$W/history.json" "$W/receipts.json" "$NODE" <<'P'
+import json, sys, urllib.request
+history = {h["id"]: h for h in json.load(open(sys.argv[1]))}
+receipts = [json.loads(l) for l in open(sys.argv[2])]
+for r in receipts:
+    h = history[r["inquiry"]]                       # the patient sees it ...
+    assert h["final"] and h["transaction"] == r["transaction"] and h["entry"] == r["entry"], r
+    assert h["set"] == r["set"] and h["kind"] in ("list", "access", "renew"), r
+    assert h["time"] <= r["time"], r                # ... asked before it was released
+    tx = json.load(urllib.request.urlopen(f"{sys.argv[3]}/transactions/info/{r['transaction']}"))
+    assert tx["timestamp"] <= r["time"], r          # ... signed before, and on the ledger
+listed = {(r["set"]) for r in receipts}
+accessed = {h["set"] for h in history.values() if h["kind"] == "access" and h["institution"] == "Clinic B"}
+assert accessed <= listed and len(receipts) >= 4
+print(f"figure: releases: {len(receipts)}, without their inquiry on the ledger: 0 of {len(receipts)}")
+P
 server_stop

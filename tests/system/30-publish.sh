@@ -42,7 +42,7 @@ consent --home "$W/a1" publish --restart --patient Ann --title Chg "$W/chg" >/de
 
 say "progress on a terminal"
 mkdir "$W/tty"
-head -c 30000000 /dev/urandom >"$W/tty/x.bin"
+head -c 160000000 /dev/urandom >"$W/tty/x.bin"
 script -qec "$BUILD_DIR/consent --home $W/a1 publish --patient Ann --title Tty $W/tty" "$W/typescript" >/dev/null
 tr '\r' '\n' <"$W/typescript" | grep -Eq '[0-9.]+ (k|M|G)?i?B.*/s' || fail "no rate: $(head -c 400 "$W/typescript")"
 tr '\r' '\n' <"$W/typescript" | grep -Eq 'left' || fail "no time left"

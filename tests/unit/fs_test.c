@@ -145,16 +145,16 @@ START_TEST(many_documents)
 	char path[64];
 
 	for (uint32_t i = 0; i < N; i++) {
-		(void)snprintf(path, sizeof(path), "s%u/IM%05u", i % 100,
-		    N - i);
+		(void)snprintf(
+		    path, sizeof(path), "s%u/IM%05u", i % 100, N - i);
 		fs_test_line(&b, path, i);
 	}
 	m = fs_test_manifest(&b, N);
 	tree_of(&t, m, ERR_OK);
 	ck_assert_uint_eq(t.n, 1 + 100 + N);
 	for (uint32_t i = 0; i < N; i++) {
-		(void)snprintf(path, sizeof(path), "s%u/IM%05u", i % 100,
-		    N - i);
+		(void)snprintf(
+		    path, sizeof(path), "s%u/IM%05u", i % 100, N - i);
 		ck_assert_uint_eq(t.node[walk(&t, path)].number, i + 1);
 	}
 	for (uint32_t i = 1; i < t.n; i++) { /* offsets: in order, gapless */
@@ -245,8 +245,8 @@ must_take(uint64_t wish, struct fs_set *set, uint32_t index)
 {
 	uint64_t ino = 0;
 
-	ck_assert_int_eq(fs_inodes_take(&table, wish, set, index, &ino),
-	    ERR_OK);
+	ck_assert_int_eq(
+	    fs_inodes_take(&table, wish, set, index, &ino), ERR_OK);
 	return ino;
 }
 
@@ -331,8 +331,8 @@ START_TEST(table_against_model)
 	}
 	ck_assert_uint_ge(table.n, live);
 	for (uint32_t i = 0; i < N; i++) {
-		ck_assert(model[i].count == 0 ||
-		    is_known(model[i].ino, a_set, i));
+		ck_assert(
+		    model[i].count == 0 || is_known(model[i].ino, a_set, i));
 		fs_inodes_forget(&table, model[i].ino, model[i].count);
 	}
 	for (size_t i = 0; i < table.cap; i++) /* those that others passed */
@@ -347,8 +347,8 @@ START_TEST(hundred_thousand)
 	for (uint32_t i = 1; i <= N; i++) {
 		const struct fs_what w = { .kind = FS_DOC, .number = i };
 
-		ck_assert_uint_eq(must_take(fs_number(&w), a_set, i),
-		    fs_number(&w));
+		ck_assert_uint_eq(
+		    must_take(fs_number(&w), a_set, i), fs_number(&w));
 	}
 	ck_assert_uint_eq(table.n, N);
 	for (uint32_t i = 1; i <= N; i++) {
