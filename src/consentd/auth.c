@@ -28,6 +28,18 @@ is_known(struct server *s, const struct caller *c)
 	    consentd_keys_public(s->keys, &c->key, &ignored) == ERR_OK;
 }
 
+/* A request that was signed for another RMS of the chain is not for us. */
+static bool
+is_our_host(const struct server *s, const char *host)
+{
+	const char *at = strstr(s->roots.rms_url, "://");
+	size_t n;
+
+	at = at ? at + 3 : s->roots.rms_url;
+	n = strcspn(at, "/");
+	return strlen(host) == n && strncasecmp(at, host, n) == 0;
+}
+
 /* OK without ${floor}: go on. */
 static enum err
 check(struct server *s, const struct rms_request *r, const struct caller *c,
@@ -37,6 +49,8 @@ check(struct server *s, const struct rms_request *r, const struct caller *c,
 		.key = r->key, .time = r->time, .known = is_known(s, c)
 	};
 
+	if (!is_our_host(s, r->host))
+		return err_say(ERR_UNAUTH, "the request is for another host");
 	if (rms_request_check(r, &s->roots.chain) != ERR_OK)
 		return err_say(ERR_UNAUTH, "the signature does not hold");
 	memcpy(stamp.nonce, r->nonce, sizeof(stamp.nonce));

@@ -256,6 +256,9 @@ consentd_get_events(struct server *s, const struct caller *c,
 		    "after and wait (at most %d) are numbers", WAIT_MAX_MS);
 	if (events == NULL)
 		return ERR_NOMEM;
+	/* Who has seen more than there is knew a store that was lost: anew. */
+	if (after > atomic_load(&s->visible))
+		after = 0;
 	e = collect(s, c, &after, events, &more);
 	if (e)
 		return e;

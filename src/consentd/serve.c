@@ -139,11 +139,44 @@ meet_node(struct server *s)
 	}
 }
 
+/* What was lost with the store is told again by the ledger: a projection that
+ * is older than the store would keep it from being taken anew. */
+static enum err
+forget_registry(const char *dir)
+{
+	static const char *const files[] = { "registry/data.mdb",
+		"registry/lock.mdb" };
+
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		CLEANUP(free) char *path = file_join(dir, files[i]);
+
+		if (path == NULL)
+			return ERR_NOMEM;
+		if (unlink(path) != 0 && errno != ENOENT)
+			return err_say(err_from_errno(errno),
+			    "cannot remove '%s': %s", path, strerror(errno));
+	}
+	return ERR_OK;
+}
+
+static enum err
+open_store(struct server *s, const char *dir)
+{
+	CLEANUP(free) char *path = file_join(dir, "store");
+	CLEANUP(free) char *data = file_join(dir, "store/data.mdb");
+	enum err e = ERR_OK;
+
+	if (path == NULL || data == NULL)
+		return ERR_NOMEM;
+	if (access(data, F_OK) != 0)
+		e = forget_registry(dir);
+	return e ? e : consentd_store_open(path, s->protect, &s->store);
+}
+
 static enum err
 open_stores(struct server *s, const char *dir)
 {
 	CLEANUP(free) char *keys = file_join(dir, "keystore");
-	CLEANUP(free) char *store = file_join(dir, "store");
 	CLEANUP(free) char *blobs = file_join(dir, "blobs");
 	const struct blobs_opts o = { .dir = blobs };
 	struct consentd_replay_opts replay = {
@@ -151,11 +184,11 @@ open_stores(struct server *s, const char *dir)
 	};
 	enum err e;
 
-	if (!keys || !store || !blobs)
+	if (!keys || !blobs)
 		return ERR_NOMEM;
 	e = consentd_keys_open(keys, s->protect, &s->keys);
 	if (e == ERR_OK)
-		e = consentd_store_open(store, s->protect, &s->store);
+		e = open_store(s, dir);
 	if (e == ERR_OK)
 		e = consentd_store_floor(s->store, &replay.floor);
 	if (e == ERR_OK)

@@ -14,6 +14,8 @@
 
 #define POSITION "journal"
 #define HEAD_BYTES 33
+#define GATHER_MS 40
+#define GATHER_STEP_MS 2
 
 struct taken {
 	struct pubkey patient;
@@ -172,6 +174,19 @@ gate_drain_all(struct gate *g)
 	return e;
 }
 
+/* Let a batch grow while nobody waits for it: a transaction costs the node, the
+ * RMS and us several waits for the disk. */
+static void
+gather(struct gate *g, uint64_t done)
+{
+	for (int i = 0; i < GATHER_MS / GATHER_STEP_MS; i++) {
+		if (g->stop || g->hurry > 0 ||
+		    journal_last(g->journal) >= done + GATE_BATCH_ITEMS)
+			return;
+		clock_sleep_ms(GATHER_STEP_MS);
+	}
+}
+
 void *
 gate_drain_run(void *arg)
 {
@@ -185,6 +200,7 @@ gate_drain_run(void *arg)
 		enum err e;
 
 		(void)journal_wait(g->journal, done, clock_boot_ms() + 1000);
+		gather(g, done);
 		e = drain_once(g, &more);
 		if (e != last && e != ERR_OK)
 			log_error("gate: inquiries wait in the journal: %s",
@@ -218,6 +234,7 @@ gate_drained_json(struct gate *g, uint64_t seq, int64_t until_boot,
 	const struct gate_batch *b;
 	struct tx_id tx = { { 0 } };
 
+	atomic_fetch_add(&g->hurry, 1);
 	pthread_mutex_lock(&g->lock);
 	while ((b = find_batch(g, seq)) == NULL && g->drained < seq &&
 	    !g->stop && clock_boot_ms() < until_boot) {
@@ -230,6 +247,7 @@ gate_drained_json(struct gate *g, uint64_t seq, int64_t until_boot,
 	if (b)
 		tx = b->tx;
 	pthread_mutex_unlock(&g->lock);
+	atomic_fetch_sub(&g->hurry, 1);
 	if (b)
 		return ledger_outbox_json(home_outbox(g->home), &tx, out);
 	if (g->stop)

@@ -127,6 +127,7 @@ struct gate {
 	pthread_mutex_t lease_lock; /* one key request at a time */
 
 	atomic_bool stop;
+	atomic_int hurry; /* who waits for a record to be on its way */
 	pthread_t worker[GATE_WORKERS], timer, drainer, lister;
 	unsigned started; /* threads that run */
 };

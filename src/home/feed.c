@@ -109,7 +109,7 @@ home_feed_round(struct home *h, int64_t wait_ms, bool *out_more)
 			h->feed_next = feed.row[i].seq;
 		*out_more = true;
 	}
-	if (e == ERR_OK && feed.next > h->feed_next)
+	if (e == ERR_OK) /* smaller than before: the RMS lost its store */
 		h->feed_next = feed.next;
 	return e;
 }

@@ -52,7 +52,7 @@ say "restore refills an emptied store"
 M=$W/mnt
 consent --home "$W/ann" grant --to "Clinic B" --until 30d >/dev/null
 server_stop
-rm -rf "$W/rms/store" "$W/rms/blobs" "$W/rms/registry"
+rm -rf "$W/rms/store" "$W/rms/blobs"
 server_start
 consent --home "$W/a1" restore "$W/copy" >"$W/out"
 cat "$W/out"

@@ -21,7 +21,7 @@ consent --version | grep -q consentfs
 consentd --version | grep -q consentfs
 "$BUILD_DIR/consentfs" --version | grep -q consentfs
 must_fail 7 timeout 10 "$BUILD_DIR/consentd" serve --dir "$W/rms"
-grep -qi 'another process\|in use' "$W/out"
+grep -q 'another consentd serves' "$W/out"
 
 say "a passphrase protects the keys"
 echo 'correct horse' | consent --home "$W/safe" keygen --roots "$W/rms/client.conf" --passphrase-fd 0 >/dev/null
@@ -30,9 +30,16 @@ wrong() { echo wrong | consent --home "$W/safe" status --passphrase-fd 0; }
 must_fail 4 wrong
 
 say "another chain is refused"
+consentd init --dir "$W/other" --node-listen 127.0.0.1:0 --rms-listen 127.0.0.1:0 >/dev/null
 cp -r "$W/ann" "$W/lost"
-sed -i "s/^chain = .*/chain = $(consent --home "$W/ann" id --json | jq -r .key | cut -c1-40)abcde/" "$W/lost/consent.conf"
-must_fail 2 consent --home "$W/lost" status
+rm -r "$W/lost/cli" "$W/lost/outbox"
+chain=$(sed -n 's/^chain = //p' "$W/other/client.conf")
+sed -i "s/^chain = .*/chain = $chain/" "$W/lost/consent.conf"
+must_fail 5 consent --home "$W/lost" status
+say "a registry is not read under another chain"
+cp -r "$W/ann" "$W/lost2"
+sed -i "s/^chain = .*/chain = $chain/" "$W/lost2/consent.conf"
+must_fail 7 consent --home "$W/lost2" status
 
 say "the service is down"
 server_stop

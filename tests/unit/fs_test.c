@@ -160,10 +160,11 @@ START_TEST(many_documents)
 	for (uint32_t i = 1; i < t.n; i++) { /* offsets: in order, gapless */
 		const struct fs_node *p = &t.node[t.node[i].parent];
 
-		ck_assert(i >= p->first && i < p->first + p->count);
-		if (i > p->first)
-			ck_assert_int_lt(
-			    strcmp(name_at(&t, i - 1), name_at(&t, i)), 0);
+		if (i < p->first || i >= p->first + p->count)
+			ck_abort_msg("%u is not below its directory", i);
+		if (i > p->first &&
+		    strcmp(name_at(&t, i - 1), name_at(&t, i)) >= 0)
+			ck_abort_msg("%u is not in order", i);
 	}
 	fs_tree_free(&t);
 }
@@ -321,7 +322,8 @@ START_TEST(table_against_model)
 		if (r < (step < STEPS / 2 ? 11u : 5u)) {
 			uint64_t ino = must_take(100 + i / 3, a_set, i);
 
-			ck_assert(model[i].count == 0 || model[i].ino == ino);
+			if (model[i].count > 0 && model[i].ino != ino)
+				ck_abort_msg("two numbers for one");
 			live += model[i].count++ == 0;
 			model[i].ino = ino;
 		} else if (model[i].count > 0) {
@@ -354,7 +356,8 @@ START_TEST(hundred_thousand)
 	for (uint32_t i = 1; i <= N; i++) {
 		const struct fs_what w = { .kind = FS_DOC, .number = i };
 
-		ck_assert(is_known(fs_number(&w), a_set, i));
+		if (!is_known(fs_number(&w), a_set, i))
+			ck_abort_msg("%u is lost", i);
 		if (i % 2)
 			fs_inodes_forget(&table, fs_number(&w), 1);
 	}
@@ -442,6 +445,8 @@ main(void)
 	tcase_add_test(names, many_documents);
 	tcase_add_test(names, numbers_are_told_apart);
 	suite_add_tcase(s, names);
+	tcase_set_timeout(names, 30);
+	tcase_set_timeout(inodes, 30);
 	tcase_add_checked_fixture(inodes, table_setup, table_teardown);
 	tcase_add_test(inodes, lookups_are_counted);
 	tcase_add_test(inodes, collisions_probe);

@@ -49,7 +49,7 @@ struct gate {
 	pthread_t thread;
 	bool started;
 	atomic_bool stop;
-	int hidden;
+	_Atomic int hidden;
 };
 
 uint8_t

@@ -368,9 +368,10 @@ START_TEST(big_directory)
 
 		if (e->d_name[0] == '.')
 			continue;
-		ck_assert_int_eq(sscanf(e->d_name, "f%u", &i), 1);
-		ck_assert_uint_eq(i % 7919, 0);
-		ck_assert(!seen[i / 7919]);
+		if (sscanf(e->d_name, "f%u", &i) != 1 || i % 7919)
+			ck_abort_msg("what is %s?", e->d_name);
+		if (seen[i / 7919])
+			ck_abort_msg("%s is listed twice", e->d_name);
 		seen[i / 7919] = true;
 		if (++n == FS_TEST_BIG / 2)
 			middle = telldir(d);
