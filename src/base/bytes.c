@@ -75,8 +75,8 @@ buf_fmt(struct buf *b, const char *fmt, ...)
 	if (n < 0)
 		b->err = ERR_INVAL;
 	else if (grow(b, (size_t)n)) {
-		(void)vsnprintf((char *)b->p + b->len, (size_t)n + 1, fmt,
-		    again);
+		(void)vsnprintf(
+		    (char *)b->p + b->len, (size_t)n + 1, fmt, again);
 		b->len += (size_t)n;
 	}
 	va_end(again);

@@ -13,20 +13,20 @@
 
 #define CLEANUP(fn) __attribute__((cleanup(cleanup_##fn), unused))
 
-#define DEFINE_CLEANUP(type, fn)               \
-	static inline void cleanup_##fn(type *p) \
-	{                                        \
-		int kept_errno = errno;          \
-		fn(*p);                          \
-		errno = kept_errno;              \
-	}                                        \
+#define DEFINE_CLEANUP(type, fn)                                               \
+	static inline void cleanup_##fn(type *p)                               \
+	{                                                                      \
+		int kept_errno = errno;                                        \
+		fn(*p);                                                        \
+		errno = kept_errno;                                            \
+	}                                                                      \
 	struct cleanup_##fn##_semicolon
 
-#define TAKE(p)                            \
-	({                                 \
-		__typeof__(p) taken = (p); \
-		(p) = NULL;                \
-		taken;                     \
+#define TAKE(p)                                                                \
+	({                                                                     \
+		__typeof__(p) taken = (p);                                     \
+		(p) = NULL;                                                    \
+		taken;                                                         \
 	})
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))

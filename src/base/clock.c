@@ -62,8 +62,8 @@ read_span(const char *s, int64_t *out_ms)
 
 	errno = 0;
 	n = strtol(s, &end, 10);
-	if (errno != 0 || end == s || n < 0 || n > 1000000000 || end[0] == '\0' ||
-	    end[1] != '\0')
+	if (errno != 0 || end == s || n < 0 || n > 1000000000 ||
+	    end[0] == '\0' || end[1] != '\0')
 		return ERR_INVAL;
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
 		if (units[i].unit == *end) {

@@ -33,8 +33,8 @@ read_number(const char *text, const struct suffix *suffixes, int64_t *out)
 		return ERR_INVAL;
 	for (; suffixes->text; suffixes++)
 		if (strcmp(end, suffixes->text) == 0)
-			return __builtin_mul_overflow((int64_t)v,
-				   suffixes->factor, out) ?
+			return __builtin_mul_overflow(
+				   (int64_t)v, suffixes->factor, out) ?
 			    ERR_INVAL :
 			    ERR_OK;
 	return ERR_INVAL;
@@ -62,8 +62,9 @@ set_bool(bool *field, const char *text)
 static enum err
 set_value(const struct conf_item *it, const char *text, void *out)
 {
-	static const struct suffix *const suffixes[] = { [CONF_NUM] = none,
-		[CONF_SIZE] = sizes, [CONF_TIME] = times };
+	static const struct suffix *const suffixes[] = {
+		[CONF_NUM] = none, [CONF_SIZE] = sizes, [CONF_TIME] = times
+	};
 	char *field = (char *)out + it->offset;
 	int64_t v;
 
@@ -118,11 +119,12 @@ one_pair(const struct reading *r, const char *section, const char *key,
 			continue;
 		if (set_value(it, value, r->out) == ERR_OK)
 			return ERR_OK;
-		return err_say(ERR_CONFIG, "'%s' is no value for %s: it is %s (%s)",
-		    value, key, forms[it->type], it->help);
+		return err_say(ERR_CONFIG,
+		    "'%s' is no value for %s: it is %s (%s)", value, key,
+		    forms[it->type], it->help);
 	}
-	return err_say(ERR_CONFIG, "unknown key '%s' in [%s]; see the manual page",
-	    key, section);
+	return err_say(ERR_CONFIG,
+	    "unknown key '%s' in [%s]; see the manual page", key, section);
 }
 
 /* inih's callback, 1 = fine.  It goes on after an error and then returns the
@@ -150,8 +152,8 @@ conf_read(const char *path, const struct conf_item *items, size_t n,
 		    strerror(errno));
 	line = ini_parse(path, on_pair, &r);
 	if (r.e != ERR_OK)
-		return err_say(ERR_CONFIG, "%s:%d: %s", path, line,
-		    err_detail(r.e));
+		return err_say(
+		    ERR_CONFIG, "%s:%d: %s", path, line, err_detail(r.e));
 	if (line != 0)
 		return err_say(ERR_CONFIG,
 		    "%s:%d: not a '[section]' or 'key = value' line", path,
@@ -184,8 +186,8 @@ print_item(const struct conf_item *it, const void *values, FILE *to)
 }
 
 void
-conf_print(const struct conf_item *items, size_t n, const void *values,
-    FILE *to)
+conf_print(
+    const struct conf_item *items, size_t n, const void *values, FILE *to)
 {
 	const char *section = "";
 

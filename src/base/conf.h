@@ -23,7 +23,7 @@ enum conf_type {
 struct conf_item {
 	const char *section, *key;
 	enum conf_type type;
-	size_t offset;	 /* in the caller's struct */
+	size_t offset;   /* in the caller's struct */
 	const char *def; /* NULL: no default (TEXT stays NULL, others 0) */
 	int64_t min, max;
 	const char *help;
@@ -41,8 +41,8 @@ struct conf_free_section {
  * Fill the struct ${out} with the defaults of ${n} ${items}.
  * Errors: NOMEM; INVAL (a default in the table is bad).
  */
-enum err conf_defaults(const struct conf_item *items, size_t n, void *out)
-    must_check;
+enum err conf_defaults(
+    const struct conf_item *items, size_t n, void *out) must_check;
 
 /**
  * conf_read(path, items, n, free_section, ctx, out):
@@ -50,15 +50,15 @@ enum err conf_defaults(const struct conf_item *items, size_t n, void *out)
  * Errors: NOTFOUND, CONFIG (detail names file, line and remedy), NOMEM.
  */
 enum err conf_read(const char *path, const struct conf_item *items, size_t n,
-    const struct conf_free_section *free_section, void *ctx, void *out)
-    must_check;
+    const struct conf_free_section *free_section, void *ctx,
+    void *out) must_check;
 
 /**
  * conf_print(items, n, values, to):
  * Print the effective configuration in the same syntax.
  */
-void conf_print(const struct conf_item *items, size_t n, const void *values,
-    FILE *to);
+void conf_print(
+    const struct conf_item *items, size_t n, const void *values, FILE *to);
 
 /**
  * conf_free(items, n, values):

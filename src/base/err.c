@@ -11,7 +11,7 @@ static const struct row {
 	int errnum, http, exit;
 	const char *text;
 } rows[] = {
-#define ERR(code, name, errnum, http, exit, text) \
+#define ERR(code, name, errnum, http, exit, text)                              \
 	{ ERR_##name, #name, errnum, http, exit, text },
 #include "base/err.def"
 #undef ERR

@@ -116,8 +116,8 @@ sync_parent(const char *path)
 static enum err
 write_tmp(const char *tmp, const void *bytes, size_t len, mode_t mode)
 {
-	CLEANUP_FD int fd = open(tmp,
-	    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+	CLEANUP_FD int fd = open(
+	    tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
 
 	if (fd < 0)
 		return failed("create", tmp);
@@ -127,8 +127,8 @@ write_tmp(const char *tmp, const void *bytes, size_t len, mode_t mode)
 }
 
 static enum err
-write_whole(const char *path, const void *bytes, size_t len, mode_t mode,
-    bool replace)
+write_whole(
+    const char *path, const void *bytes, size_t len, mode_t mode, bool replace)
 {
 	CLEANUP(free) char *tmp = NULL;
 	enum err e;
@@ -139,8 +139,7 @@ write_whole(const char *path, const void *bytes, size_t len, mode_t mode,
 	}
 	(void)unlink(tmp); /* left over from a crash of an equal pid */
 	e = write_tmp(tmp, bytes, len, mode);
-	if (e == ERR_OK &&
-	    (replace ? rename(tmp, path) : link(tmp, path)) != 0)
+	if (e == ERR_OK && (replace ? rename(tmp, path) : link(tmp, path)) != 0)
 		e = failed("create", path);
 	if (e != ERR_OK || !replace)
 		(void)unlink(tmp);

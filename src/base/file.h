@@ -26,15 +26,15 @@ enum err file_read(const char *path, size_t max, struct buf *out) must_check;
  * directory.
  * Errors: NOSPACE, UNAUTH, IO.
  */
-enum err file_write(const char *path, const void *bytes, size_t len,
-    mode_t mode) must_check;
+enum err file_write(
+    const char *path, const void *bytes, size_t len, mode_t mode) must_check;
 
 /**
  * file_create(path, bytes, len, mode):
  * As file_write(), but refuse with EXISTS if ${path} is there.
  */
-enum err file_create(const char *path, const void *bytes, size_t len,
-    mode_t mode) must_check;
+enum err file_create(
+    const char *path, const void *bytes, size_t len, mode_t mode) must_check;
 
 /**
  * file_mkdirs(path):

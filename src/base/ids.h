@@ -10,8 +10,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#define CHAIN_BYTES 33
-#define SIG_BYTES 64
+#define CHAIN_BYTES   33
+#define SIG_BYTES     64
 #define ADDRESS_CHARS 35 /* base58 of 26 bytes, without the final NUL */
 
 /* An account: Curve25519 public key, Montgomery u, as Waves writes it. */
@@ -59,8 +59,8 @@ struct tx_id {
 	uint8_t b[32];
 };
 
-#define ID_EQ(x, y)                                                         \
-	(sizeof((x)->b) == sizeof((y)->b) &&                                \
+#define ID_EQ(x, y)                                                            \
+	(sizeof((x)->b) == sizeof((y)->b) &&                                   \
 	    memcmp((x)->b, (y)->b, sizeof((x)->b)) == 0)
 
 #endif

@@ -35,12 +35,11 @@ js_parse(const void *p, size_t n, int max_depth, json_t **out)
 	json_error_t why;
 
 	if (too_deep(p, n, max_depth))
-		return err_say(ERR_FORMAT, "JSON nested deeper than %d",
-		    max_depth);
+		return err_say(
+		    ERR_FORMAT, "JSON nested deeper than %d", max_depth);
 	*out = json_loadb(p, n, JSON_REJECT_DUPLICATES, &why);
 	if (*out == NULL)
-		return err_say(ERR_FORMAT, "not JSON at byte %d",
-		    why.position);
+		return err_say(ERR_FORMAT, "not JSON at byte %d", why.position);
 	return ERR_OK;
 }
 
@@ -56,8 +55,8 @@ append(const char *p, size_t n, void *ctx)
 void
 js_print(const json_t *j, struct buf *out)
 {
-	if (json_dump_callback(j, append, out,
-		JSON_COMPACT | JSON_ENCODE_ANY) != 0 &&
+	if (json_dump_callback(
+		j, append, out, JSON_COMPACT | JSON_ENCODE_ANY) != 0 &&
 	    out->err == ERR_OK)
 		out->err = ERR_NOMEM;
 }
@@ -90,8 +89,8 @@ static void
 bad(struct js *r, const char *name, const char *what)
 {
 	if (r->err == ERR_OK)
-		r->err = err_say(ERR_FORMAT, "member '%s' is not %s", name,
-		    what);
+		r->err = err_say(
+		    ERR_FORMAT, "member '%s' is not %s", name, what);
 }
 
 const char *
@@ -126,8 +125,8 @@ js_int(struct js *r, const char *name, int64_t min, int64_t max)
 }
 
 int64_t
-js_int_opt(struct js *r, const char *name, int64_t min, int64_t max,
-    int64_t absent)
+js_int_opt(
+    struct js *r, const char *name, int64_t min, int64_t max, int64_t absent)
 {
 	return js_has(r, name) ? js_int(r, name, min, max) : absent;
 }

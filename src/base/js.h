@@ -31,8 +31,8 @@ cleanup_js(json_t **j)
  * no NUL, nested at most ${max_depth} deep, nothing behind it.
  * Errors: FORMAT (detail says where), NOMEM.
  */
-enum err js_parse(const void *p, size_t n, int max_depth, json_t **out)
-    must_check;
+enum err js_parse(
+    const void *p, size_t n, int max_depth, json_t **out) must_check;
 
 /**
  * js_print(j, out):
@@ -81,8 +81,8 @@ int64_t js_int(struct js *r, const char *name, int64_t min, int64_t max);
  * js_int_opt(r, name, min, max, absent):
  * As js_int(), ${absent} if the member is absent or null.
  */
-int64_t js_int_opt(struct js *r, const char *name, int64_t min, int64_t max,
-    int64_t absent);
+int64_t js_int_opt(
+    struct js *r, const char *name, int64_t min, int64_t max, int64_t absent);
 
 /**
  * js_58(r, name, out, len):

@@ -54,8 +54,8 @@ log_line(enum log_level level, const char *fmt, ...)
 		sink_fn(level, text);
 		return;
 	}
-	n = snprintf(line, sizeof(line), "%s: %s: %s\n", prog, names[level],
-	    text);
+	n = snprintf(
+	    line, sizeof(line), "%s: %s: %s\n", prog, names[level], text);
 	if (n > 0 && write(STDERR_FILENO, line, strlen(line)) < 0)
 		return; /* nowhere left to say it */
 }

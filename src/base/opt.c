@@ -32,13 +32,13 @@ one(const struct opt *opts, size_t n, int argc, char **argv, int *i,
 {
 	const char *name = argv[*i] + 2;
 	const char *eq = strchr(name, '=');
-	const struct opt *o = find(opts, n, name,
-	    eq ? (size_t)(eq - name) : strlen(name));
+	const struct opt *o = find(
+	    opts, n, name, eq ? (size_t)(eq - name) : strlen(name));
 	const char *value = eq ? eq + 1 : NULL;
 
 	if (o == NULL)
-		return err_say(ERR_INVAL, "unknown option '%s'; see --help",
-		    argv[*i]);
+		return err_say(
+		    ERR_INVAL, "unknown option '%s'; see --help", argv[*i]);
 	if (o->arg == NULL && eq)
 		return err_say(ERR_INVAL, "--%s takes no value", o->name);
 	if (o->arg && value == NULL) {

@@ -20,8 +20,8 @@ secret_init(void)
 		return err_say(ERR_IO, "libsodium does not start");
 	if (setrlimit(RLIMIT_CORE, &none) != 0 ||
 	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
-		return err_say(ERR_IO, "cannot forbid core dumps: %s",
-		    strerror(errno));
+		return err_say(
+		    ERR_IO, "cannot forbid core dumps: %s", strerror(errno));
 	return ERR_OK;
 }
 

@@ -34,8 +34,8 @@ enum err secret_new(size_t len, struct secret **out) must_check;
  * secret_copy(bytes, len, out):
  * As secret_new(), filled with a copy of ${bytes}.
  */
-enum err secret_copy(const void *bytes, size_t len, struct secret **out)
-    must_check;
+enum err secret_copy(
+    const void *bytes, size_t len, struct secret **out) must_check;
 
 /**
  * secret_bytes(s):
@@ -74,9 +74,9 @@ secret_wipe_run(struct secret_wipe *w)
 }
 
 /* SECRET_BUF(key, 32): uint8_t key[32], wiped at the end of the scope. */
-#define SECRET_BUF(name, len)                                       \
-	uint8_t name[len];                                          \
-	__attribute__((cleanup(secret_wipe_run),                    \
+#define SECRET_BUF(name, len)                                                  \
+	uint8_t name[len];                                                     \
+	__attribute__((cleanup(secret_wipe_run),                               \
 	    unused)) struct secret_wipe name##_wipe = { name, sizeof(name) }
 
 #endif

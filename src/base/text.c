@@ -89,14 +89,14 @@ text58_read(const char *s, void *out, size_t len)
 void
 text64(const void *bytes, size_t len, struct buf *out)
 {
-	size_t n = sodium_base64_encoded_len(len,
-	    sodium_base64_VARIANT_ORIGINAL);
+	size_t n = sodium_base64_encoded_len(
+	    len, sodium_base64_VARIANT_ORIGINAL);
 	uint8_t *to = buf_room(out, n);
 
 	if (to == NULL)
 		return;
-	sodium_bin2base64((char *)to, n, bytes, len,
-	    sodium_base64_VARIANT_ORIGINAL);
+	sodium_bin2base64(
+	    (char *)to, n, bytes, len, sodium_base64_VARIANT_ORIGINAL);
 	out->len--; /* its NUL */
 }
 

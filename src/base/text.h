@@ -15,7 +15,7 @@
 #include "base/err.h"
 
 #define TEXT58_MAX_BYTES 256 /* longest value that base58 is used for */
-#define TEXT58_CHARS 360     /* enough for its characters and a NUL */
+#define TEXT58_CHARS     360 /* enough for its characters and a NUL */
 
 /* One printed id: struct text58 t; ... text58(&id, sizeof(id), &t) */
 struct text58 {
@@ -44,8 +44,8 @@ enum err text58_read(const char *s, void *out, size_t len) must_check;
  * Read base58 of at most ${cap} bytes.
  * Errors: FORMAT.
  */
-enum err text58_read_any(const char *s, void *out, size_t cap,
-    size_t *out_len) must_check;
+enum err text58_read_any(
+    const char *s, void *out, size_t cap, size_t *out_len) must_check;
 
 /**
  * text64(bytes, len, out):

@@ -33,8 +33,8 @@ struct blobs_opts {
  * Open or create a store.
  * Errors: BUSY, UNSUPPORTED (format version), UNAUTH, IO.
  */
-enum err blobs_open(const struct blobs_opts *opts, struct blobs **out)
-    must_check;
+enum err blobs_open(
+    const struct blobs_opts *opts, struct blobs **out) must_check;
 
 /**
  * blobs_close(b):
@@ -62,8 +62,8 @@ struct blobs_piece {
  * blobs_add_many(b, pieces, n):
  * As blobs_add() for each; durable for all when it returns OK.
  */
-enum err blobs_add_many(struct blobs *b, struct blobs_piece *pieces, size_t n)
-    must_check;
+enum err blobs_add_many(
+    struct blobs *b, struct blobs_piece *pieces, size_t n) must_check;
 
 /**
  * blobs_begin(b, id, length, leaves, n):
@@ -71,8 +71,8 @@ enum err blobs_add_many(struct blobs *b, struct blobs_piece *pieces, size_t n)
  * left alone.
  * Errors: FORGED (the list does not give ${id}), TOOBIG, NOSPACE, IO.
  */
-enum err blobs_begin(struct blobs *b, const struct blob_id *id,
-    uint64_t length, const uint8_t *leaves, size_t n) must_check;
+enum err blobs_begin(struct blobs *b, const struct blob_id *id, uint64_t length,
+    const uint8_t *leaves, size_t n) must_check;
 
 /**
  * blobs_has(b, id):
@@ -87,8 +87,8 @@ struct blob; /* an open blob; shared by threads */
  * Open blob ${id}, whole or announced; it is not evicted while open.
  * Errors: NOTFOUND, CORRUPT, IO.
  */
-enum err blobs_get(struct blobs *b, const struct blob_id *id,
-    struct blob **out) must_check;
+enum err blobs_get(
+    struct blobs *b, const struct blob_id *id, struct blob **out) must_check;
 
 /**
  * blobs_put(x):
@@ -121,8 +121,8 @@ bool blobs_span_has(struct blob *x, uint64_t i);
  * Verify span ${i} against its leaf and store it durably.
  * Errors: FORGED, INVAL (number or length), NOSPACE, IO.
  */
-enum err blobs_span_put(struct blob *x, uint64_t i, const void *p, size_t n)
-    must_check;
+enum err blobs_span_put(
+    struct blob *x, uint64_t i, const void *p, size_t n) must_check;
 
 /**
  * blobs_read(x, off, p, n):

@@ -49,8 +49,8 @@ head_read(const struct blobs *b, const char *name, int fd, const char *magic,
 		    b->dir, name, version, BLOBS_VERSION);
 	zero = rd_u32(&r);
 	*out_length = rd_u64(&r);
-	return zero != 0 || *out_length > BLOBS_MAX_LENGTH ? damaged(b, name)
-							   : ERR_OK;
+	return zero != 0 || *out_length > BLOBS_MAX_LENGTH ? damaged(b, name) :
+							     ERR_OK;
 }
 
 size_t
@@ -113,8 +113,8 @@ blobs_leaves_load(const struct blobs *b, const struct blob_id *id,
 	blobs_name(id, ".leaves", name);
 	fd = openat(b->dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
-		return errno == ENOENT ? damaged(b, name)
-				       : blobs_failed(b, name, "open");
+		return errno == ENOENT ? damaged(b, name) :
+					 blobs_failed(b, name, "open");
 	e = head_read(b, name, fd, blobs_magic_leaves, out_length);
 	if (e)
 		return e;

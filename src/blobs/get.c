@@ -127,8 +127,8 @@ load(struct blobs *b, const struct blob_id *id, struct blob **out)
 			return open_failed(x, ".blob");
 		x->fd = open_file(x, ".new", O_RDWR);
 		if (x->fd < 0)
-			return errno == ENOENT ? ERR_NOTFOUND
-					       : open_failed(x, ".new");
+			return errno == ENOENT ? ERR_NOTFOUND :
+						 open_failed(x, ".new");
 		e = load_announced(x);
 	}
 	if (e == ERR_OK)

@@ -139,8 +139,8 @@ blobs_tmp_write(struct blobs *b, const struct blob_id *id, const void *bytes,
 	}
 	e = file_pwrite(fd, bytes, n, 0);
 	return e ? err_say(e, "cannot write '%s/%s': %s", b->dir, out_name,
-		       err_text(e))
-		 : ERR_OK;
+		       err_text(e)) :
+		   ERR_OK;
 }
 
 enum err

@@ -187,8 +187,8 @@ visit_names(struct blobs *b, DIR *d, const char *fan, struct visit *v)
 		errno = 0;
 		de = readdir(d);
 		if (de == NULL)
-			return errno ? blobs_failed(b, fan, "read directory")
-				     : ERR_OK;
+			return errno ? blobs_failed(b, fan, "read directory") :
+				       ERR_OK;
 		e = v->fn(b, fan, de->d_name, v);
 	}
 	return e;

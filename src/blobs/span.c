@@ -235,8 +235,8 @@ reserve(struct blobs *b, uint64_t n)
 	e = b->failed ? err_say(ERR_IO,
 			    "'%s' failed before; see to its disk and start "
 			    "this program again",
-			    b->dir)
-		      : blobs_reserve(b, n);
+			    b->dir) :
+			blobs_reserve(b, n);
 	(void)pthread_mutex_unlock(&b->lock);
 	return e;
 }

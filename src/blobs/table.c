@@ -119,8 +119,8 @@ by_use(const void *a, const void *b)
 {
 	const struct blobs_entry *const *x = a, *const *y = b;
 
-	return (*x)->used_ms < (*y)->used_ms ? -1
-					     : (*x)->used_ms > (*y)->used_ms;
+	return (*x)->used_ms < (*y)->used_ms ? -1 :
+					       (*x)->used_ms > (*y)->used_ms;
 }
 
 enum err

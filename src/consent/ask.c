@@ -31,7 +31,10 @@ fill_item(struct consent *c, struct event_item *x)
 	x->reason = consent_opt(c, "reason");
 	x->time = clock_wall_ms();
 	x->count = 1;
-	home_practitioner(c->home, login ? login : pw ? pw->pw_name : "user",
+	home_practitioner(c->home,
+	    login  ? login :
+		pw ? pw->pw_name :
+		     "user",
 	    &x->practitioner.name, &x->practitioner.id);
 }
 
@@ -44,8 +47,8 @@ send_inquiry(struct consent *c, const struct rms_card *card, struct event *e)
 	struct pubkey reading;
 	struct tx_id tx;
 	char name[40] = "inquiry ";
-	enum err err = registry_reading_key(home_registry(c->home),
-	    &q->institution, &reading);
+	enum err err = registry_reading_key(
+	    home_registry(c->home), &q->institution, &reading);
 
 	if (err == ERR_NOTFOUND)
 		return err_say(ERR_UNKNOWNKEY,
@@ -59,15 +62,14 @@ send_inquiry(struct consent *c, const struct rms_card *card, struct event *e)
 	memcpy(name + 8, card->patient.b, 32);
 	q->first = q->last = q->items[0].n = ledger_draft_count(d, name,
 	    sizeof(name),
-	    registry_highest(home_registry(c->home), home_key(c->home),
-		&card->patient) +
+	    registry_highest(
+		home_registry(c->home), home_key(c->home), &card->patient) +
 		1);
 	err = home_event(c->home, d, e, &to, NULL, NULL, NULL);
 	if (err == ERR_OK)
 		err = home_commit(c->home, TAKE(d), &tx);
-	return err == ERR_OK ?
-	    home_wait_final(c->home, &tx, CONSENT_FINAL_MS) :
-	    err;
+	return err == ERR_OK ? home_wait_final(c->home, &tx, CONSENT_FINAL_MS) :
+			       err;
 }
 
 enum err

@@ -90,8 +90,7 @@ consent_passphrase(void *ctx, const char *path, struct secret **out)
 	enum err e = ERR_OK;
 
 	if (kept == NULL)
-		e = fd ? read_line(atoi(fd), &kept) :
-			 ask_terminal(path, &kept);
+		e = fd ? read_line(atoi(fd), &kept) : ask_terminal(path, &kept);
 	return e == ERR_OK ?
 	    secret_copy(secret_view(kept), secret_len(kept), out) :
 	    e;
@@ -144,8 +143,8 @@ consent_card(struct consent *c, struct rms_card *out)
 }
 
 enum err
-consent_send(struct consent *c, const struct event *e,
-    const struct home_to *to, struct event_id *out_id)
+consent_send(struct consent *c, const struct event *e, const struct home_to *to,
+    struct event_id *out_id)
 {
 	CLEANUP(ledger_draft_abort) struct ledger_draft *d = NULL;
 	struct tx_id tx;
@@ -155,14 +154,13 @@ consent_send(struct consent *c, const struct event *e,
 		err = home_event(c->home, d, e, to, NULL, NULL, out_id);
 	if (err == ERR_OK)
 		err = home_commit(c->home, TAKE(d), &tx);
-	return err == ERR_OK ?
-	    home_wait_final(c->home, &tx, CONSENT_FINAL_MS) :
-	    err;
+	return err == ERR_OK ? home_wait_final(c->home, &tx, CONSENT_FINAL_MS) :
+			       err;
 }
 
 void
-consent_set_title(struct consent *c, const struct event_id *id,
-    char out[static 256])
+consent_set_title(
+    struct consent *c, const struct event_id *id, char out[static 256])
 {
 	CLEANUP_EVENT struct registry_event ev = { 0 };
 

@@ -37,13 +37,15 @@ struct consent_verb {
 };
 
 /* The options that every verb has, and the end of its table. */
-#define CONSENT_COMMON                                                      \
-	{ "home", "DIR", "the home (also before the verb)", false },        \
-	{ "json", NULL, "print JSON", false },                              \
-	{ "passphrase-fd", "N", "read the passphrase from descriptor N",    \
-	    false },                                                        \
-	{ "help", NULL, "show this", false },                               \
-	{ NULL, NULL, NULL, false }
+#define CONSENT_COMMON                                                         \
+	{ "home", "DIR", "the home (also before the verb)", false },           \
+	    { "json", NULL, "print JSON", false },                             \
+	    { "passphrase-fd", "N", "read the passphrase from descriptor N",   \
+		    false },                                                   \
+	    { "help", NULL, "show this", false },                              \
+	{                                                                      \
+		NULL, NULL, NULL, false                                        \
+	}
 
 /**
  * consent_opt(c, name):
@@ -55,16 +57,16 @@ const char *consent_opt(const struct consent *c, const char *name);
  * consent_opts(c, name):
  * Return all values of option ${name}.
  */
-const struct opt_values *consent_opts(const struct consent *c,
-    const char *name);
+const struct opt_values *consent_opts(
+    const struct consent *c, const char *name);
 
 /**
  * consent_operand(c, i, what):
  * Return operand ${i}; without it NULL, and the detail says that ${what} is
  * missing.
  */
-const char *consent_operand(const struct consent *c, size_t i,
-    const char *what);
+const char *consent_operand(
+    const struct consent *c, size_t i, const char *what);
 
 /**
  * consent_home(c):
@@ -83,8 +85,8 @@ enum err consent_sync(struct consent *c) must_check;
  * Ask for a passphrase: from --passphrase-fd, else on the terminal.
  * Errors: NOKEY (neither).
  */
-enum err consent_passphrase(void *ctx, const char *path, struct secret **out)
-    must_check;
+enum err consent_passphrase(
+    void *ctx, const char *path, struct secret **out) must_check;
 
 /**
  * consent_out(j):
@@ -110,12 +112,12 @@ enum err consent_send(struct consent *c, const struct event *e,
  * consent_set_title(c, id, out):
  * Write the title of a set into ${out}, or its id.
  */
-void consent_set_title(struct consent *c, const struct event_id *id,
-    char out[static 256]);
+void consent_set_title(
+    struct consent *c, const struct event_id *id, char out[static 256]);
 
 /* Each verb is a function and its table of options, fn_opts[]. */
-#define CONSENT_VERB(fn)                \
-	enum err fn(struct consent *c); \
+#define CONSENT_VERB(fn)                                                       \
+	enum err fn(struct consent *c);                                        \
 	extern const struct opt fn##_opts[]
 
 CONSENT_VERB(consent_keygen);

@@ -223,9 +223,9 @@ id_of_file(struct consent_check *k, const char *path, struct blob_id *out)
 			return r.leaves.err;
 		if (fd < 0 || fstat(fd, &st) != 0)
 			return err_from_errno(errno);
-		n = (uint64_t)st.st_size - length < SEAL_SPAN
-		    ? (size_t)((uint64_t)st.st_size - length)
-		    : SEAL_SPAN;
+		n = (uint64_t)st.st_size - length < SEAL_SPAN ?
+		    (size_t)((uint64_t)st.st_size - length) :
+		    SEAL_SPAN;
 		if ((e = file_pread(fd, r.span, n, (off_t)length)))
 			return e;
 		seal_leaf(i++, r.span, n, leaf);
@@ -258,9 +258,9 @@ check_blob(struct consent_check *k, const char *dir, const struct blob_id *id,
 	if (e == ERR_OK && ID_EQ(&got, id))
 		return ERR_OK;
 	consent_finding(k,
-	    e == ERR_OK             ? "damaged"
-		: e == ERR_NOTFOUND ? "missing"
-				    : "unreadable",
+	    e == ERR_OK           ? "damaged" :
+		e == ERR_NOTFOUND ? "missing" :
+				    "unreadable",
 	    path);
 	*good = false;
 	return ERR_OK;

@@ -9,18 +9,23 @@
 #include "base/clock.h"
 #include "base/text.h"
 
-#define SCOPE_OPTS                                                           \
-	{ "to", "NAME|ID|group:NAME|*", "the institution concerned", false }, \
-	{ "inquiry", "ID", "answer this inquiry (and take its institution)", \
-	    false },                                                         \
-	{ "set", "ID", "only this document set", true },                     \
-	{ "type", "CODE", "only sets of this type", true },                  \
-	{ "class", "CODE", "only sets of this class", true },                \
-	{ "author", "ID", "only sets of this author or custodian", true },   \
-	{ "confidentiality", "N|R|V", "only sets up to this level", false },  \
-	{ "without", "LABEL", "not sets with this sensitivity label", true }, \
-	{ "practitioner", "ID", "only this practitioner", false },           \
-	{ "patient", "ALIAS|CARD", "representative: for this patient", false }
+#define SCOPE_OPTS                                                             \
+	{ "to", "NAME|ID|group:NAME|*", "the institution concerned", false },  \
+	    { "inquiry", "ID",                                                 \
+		    "answer this inquiry (and take its institution)", false }, \
+	    { "set", "ID", "only this document set", true },                   \
+	    { "type", "CODE", "only sets of this type", true },                \
+	    { "class", "CODE", "only sets of this class", true },              \
+	    { "author", "ID", "only sets of this author or custodian", true }, \
+	    { "confidentiality", "N|R|V", "only sets up to this level",        \
+		    false },                                                   \
+	    { "without", "LABEL", "not sets with this sensitivity label",      \
+		    true },                                                    \
+	    { "practitioner", "ID", "only this practitioner", false },         \
+	{                                                                      \
+		"patient", "ALIAS|CARD", "representative: for this patient",   \
+		    false                                                      \
+	}
 
 const struct opt consent_grant_opts[] = {
 	SCOPE_OPTS,
@@ -89,8 +94,8 @@ name_of_accredited(void *ctx, const struct registry_event *ev)
 
 /* --inquiry, or --to with an accredited name, an id, a group or `*` */
 static enum err
-read_party(struct consent *c, const struct pubkey *patient,
-    struct event_decision *d)
+read_party(
+    struct consent *c, const struct pubkey *patient, struct event_decision *d)
 {
 	const char *to = consent_opt(c, "to");
 	const char *inquiry = consent_opt(c, "inquiry");
@@ -100,13 +105,13 @@ read_party(struct consent *c, const struct pubkey *patient,
 
 	if (inquiry) {
 		if (text58_read(inquiry, bi.id.b, sizeof(bi.id.b)) != ERR_OK)
-			return err_say(ERR_INVAL, "'%s' is no inquiry id",
-			    inquiry);
+			return err_say(
+			    ERR_INVAL, "'%s' is no inquiry id", inquiry);
 		e = registry_each(home_registry(c->home), EVENT_INQUIRY,
 		    patient, is_inquiry, &bi);
 		if (e == ERR_OK && !bi.found)
-			e = err_say(ERR_NOTFOUND, "no such inquiry: %s",
-			    inquiry);
+			e = err_say(
+			    ERR_NOTFOUND, "no such inquiry: %s", inquiry);
 		d->institution = bi.institution;
 		d->answers[d->nanswers++] = bi.id;
 		return e;
@@ -165,8 +170,8 @@ read_scope(struct consent *c, struct event_scope *s, struct event_id *sets)
 		int i = event_name_index(event_level_names, level);
 
 		if (i < 0)
-			return err_say(ERR_INVAL,
-			    "confidentiality is N, R or V");
+			return err_say(
+			    ERR_INVAL, "confidentiality is N, R or V");
 		s->has_confidentiality = true;
 		s->confidentiality = (enum event_level)i;
 	}
@@ -200,8 +205,8 @@ read_grant(struct consent *c, struct event_decision *d)
 
 /* A representative names the delegation and proves it to the grantee. */
 static enum err
-act_for(struct consent *c, const struct pubkey *patient,
-    struct event_decision *d)
+act_for(
+    struct consent *c, const struct pubkey *patient, struct event_decision *d)
 {
 	CLEANUP(secret_free) struct secret *key = NULL;
 	enum err e;
@@ -225,8 +230,8 @@ static void
 number(struct consent *c, struct ledger_draft *draft,
     const struct pubkey *patient, struct event_decision *d)
 {
-	CLEANUP(policy_free) struct policy *p =
-	    registry_policy(home_registry(c->home));
+	CLEANUP(policy_free)
+	struct policy *p = registry_policy(home_registry(c->home));
 	const char *group = d->group ? d->group : "";
 	uint8_t name[160] = "decision";
 	size_t n = 8;
@@ -238,8 +243,8 @@ number(struct consent *c, struct ledger_draft *draft,
 	n += sizeof(d->institution.b);
 	memcpy(name + n, group, strnlen(group, sizeof(name) - n));
 	n += strnlen(group, sizeof(name) - n);
-	d->n = ledger_draft_count(draft, name, n,
-	    policy_next_n(p, home_key(c->home), patient, d));
+	d->n = ledger_draft_count(
+	    draft, name, n, policy_next_n(p, home_key(c->home), patient, d));
 	d->nseen = policy_seen(p, patient, d, d->seen, EVENT_MAX_SEEN);
 }
 
@@ -260,12 +265,12 @@ send_decision(struct consent *c, const struct rms_card *card, struct event *e,
 	enum err err = ledger_draft_begin(home_outbox(c->home), &draft);
 
 	if (err == ERR_OK && d->party == EVENT_INSTITUTION) {
-		err = registry_reading_key(home_registry(c->home),
-		    &d->institution, &reading);
+		err = registry_reading_key(
+		    home_registry(c->home), &d->institution, &reading);
 		to.institution = &reading;
 		if (err == ERR_NOTFOUND)
-			return err_say(err,
-			    "this institution is not accredited");
+			return err_say(
+			    err, "this institution is not accredited");
 	}
 	if (err != ERR_OK)
 		return err;
@@ -274,9 +279,8 @@ send_decision(struct consent *c, const struct rms_card *card, struct event *e,
 	if (err == ERR_OK)
 		err = home_commit(c->home, TAKE(draft), &tx);
 	out->accepted = clock_wall_ms();
-	return err == ERR_OK ?
-	    home_wait_final(c->home, &tx, CONSENT_FINAL_MS) :
-	    err;
+	return err == ERR_OK ? home_wait_final(c->home, &tx, CONSENT_FINAL_MS) :
+			       err;
 }
 
 static enum err

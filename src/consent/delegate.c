@@ -33,16 +33,15 @@ read_powers(struct consent *c, unsigned *out)
 		int bit = event_name_index(names, v->v[i]);
 
 		if (bit < 0)
-			return err_say(ERR_INVAL, "unknown power '%s'",
-			    v->v[i]);
+			return err_say(
+			    ERR_INVAL, "unknown power '%s'", v->v[i]);
 		*out |= 1u << bit;
 	}
 	return ERR_OK;
 }
 
 static enum err
-read_delegation(struct consent *c, const char *key,
-    struct event_delegation *d)
+read_delegation(struct consent *c, const char *key, struct event_delegation *d)
 {
 	const char *from = consent_opt(c, "from");
 	const char *until = consent_opt(c, "until");
@@ -101,8 +100,8 @@ consent_delegate(struct consent *c)
 
 /* To whom the end is sealed: whoever was named in what it ends. */
 static enum err
-end_readers(const struct registry_event *ev, struct home_to *to,
-    struct pubkey *rep)
+end_readers(
+    const struct registry_event *ev, struct home_to *to, struct pubkey *rep)
 {
 	if (ev->e->type == EVENT_DELEGATION) {
 		*rep = ev->e->u.delegation.representative;
@@ -127,9 +126,9 @@ consent_end(struct consent *c)
 	struct rms_card card;
 	uint8_t mark[32];
 	struct pubkey rep;
-	struct home_to to = { .card = &card,
-		.patient_slot = true,
-		.public = mark };
+	struct home_to to = {
+		.card = &card, .patient_slot = true, .public = mark
+	};
 	enum err err = what ? consent_sync(c) : ERR_INVAL;
 
 	if (err == ERR_OK)
@@ -142,8 +141,8 @@ consent_end(struct consent *c)
 	if (err == ERR_OK)
 		err = end_readers(&ev, &to, &rep);
 	if (err == ERR_OK)
-		err = registry_content_key(home_registry(c->home),
-		    &e.u.end.ends, &key);
+		err = registry_content_key(
+		    home_registry(c->home), &e.u.end.ends, &key);
 	if (err != ERR_OK)
 		return err;
 	seal_end_mark(key, mark);

@@ -60,8 +60,8 @@ static void
 print_plain(const char *s)
 {
 	for (; *s; s++)
-		(void)putchar((unsigned char)*s < 0x20 || *s == 0x7f ? '?' :
-								       *s);
+		(void)putchar(
+		    (unsigned char)*s < 0x20 || *s == 0x7f ? '?' : *s);
 }
 
 static json_t *
@@ -69,11 +69,10 @@ item_json(const struct registry_event *ev, const struct event_item *x,
     const char *who)
 {
 	json_t *j = json_pack("{s:o,s:s,s:s,s:s,s:s,s:s,s:I,s:i,s:b}", "id",
-	    JS_58_NEW(&x->id), "kind", event_kind_names[x->kind],
-	    "institution", who, "practitioner", x->practitioner.name,
-	    "practitionerId", x->practitioner.id, "purpose", x->purpose,
-	    "time", (json_int_t)x->time, "count", (int)x->count, "final",
-	    ev->final);
+	    JS_58_NEW(&x->id), "kind", event_kind_names[x->kind], "institution",
+	    who, "practitioner", x->practitioner.name, "practitionerId",
+	    x->practitioner.id, "purpose", x->purpose, "time",
+	    (json_int_t)x->time, "count", (int)x->count, "final", ev->final);
 
 	json_object_set_new(j, "signer", JS_58_NEW(&ev->sender));
 	json_object_set_new(j, "transaction", JS_58_NEW(&ev->tx));
@@ -82,17 +81,17 @@ item_json(const struct registry_event *ev, const struct event_item *x,
 	if (x->has_set)
 		json_object_set_new(j, "set", JS_58_NEW(&x->set));
 	if (x->document)
-		json_object_set_new(j, "document",
-		    json_integer((json_int_t)x->document));
+		json_object_set_new(
+		    j, "document", json_integer((json_int_t)x->document));
 	if (x->reason)
 		json_object_set_new(j, "reason", json_string(x->reason));
 	if (x->app)
 		json_object_set_new(j, "app", json_string(x->app));
 	json_object_set_new(j, "outcome",
-	    json_string(x->outcome ? x->outcome :
-			x->kind == EVENT_DENIED ? "denied" :
-			x->kind == EVENT_REQUEST ? "asked" :
-						   "released"));
+	    json_string(x->outcome           ? x->outcome :
+		    x->kind == EVENT_DENIED  ? "denied" :
+		    x->kind == EVENT_REQUEST ? "asked" :
+					       "released"));
 	return j;
 }
 
@@ -102,8 +101,8 @@ print_item(struct printing *p, const struct registry_event *ev,
 {
 	char when[CLOCK_TEXT], title[256];
 
-	printf("%s  %-7s  ", clock_text(x->time, when),
-	    event_kind_names[x->kind]);
+	printf(
+	    "%s  %-7s  ", clock_text(x->time, when), event_kind_names[x->kind]);
 	print_plain(who);
 	printf(": ");
 	print_plain(x->practitioner.name);
@@ -138,8 +137,8 @@ show(void *ctx, const struct registry_event *ev)
 	if (!ev->accredited)
 		return true;
 	if (q->has_institution)
-		registry_institution_name(home_registry(p->c->home),
-		    &q->institution, who);
+		registry_institution_name(
+		    home_registry(p->c->home), &q->institution, who);
 	for (size_t i = 0; i < q->nitems; i++) {
 		const struct event_item *x = &q->items[i];
 

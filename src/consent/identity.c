@@ -123,11 +123,13 @@ show_qr(const char *text)
 				if (y >= 0 && y < qr->width)
 					up = qr->data[y * qr->width + x] & 1;
 				if (y + 1 >= 0 && y + 1 < qr->width)
-					low = qr->data[(y + 1) * qr->width +
-						  x] & 1;
+					low =
+					    qr->data[(y + 1) * qr->width + x] &
+					    1;
 			}
 			(void)fputs(up ? low ? " " : "▄" :
-					 low ? "▀" : "█",
+				low    ? "▀" :
+					 "█",
 			    stdout);
 		}
 		(void)putchar('\n');

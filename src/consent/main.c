@@ -8,15 +8,18 @@
 
 #include "base/log.h"
 
-#define VERB(name, fn, operands, summary) \
-	{ name, fn, operands, summary, fn##_opts }
+#define VERB(name, fn, operands, summary)                                      \
+	{                                                                      \
+		name, fn, operands, summary, fn##_opts                         \
+	}
 
 static const struct consent_verb verbs[] = {
 	VERB("keygen", consent_keygen, "", "make a home with a new identity"),
 	VERB("id", consent_id, "", "show who this home is"),
 	VERB("register", consent_register, "",
 	    "patient: register with the record management system"),
-	VERB("card", consent_show_card, "", "patient: show the card to hand out"),
+	VERB("card", consent_show_card, "",
+	    "patient: show the card to hand out"),
 	VERB("alias", consent_alias, "CARD NAME", "keep a patient's card"),
 	VERB("publish", consent_publish, "FILE|DIR...",
 	    "clinic: publish a document set"),
@@ -27,8 +30,10 @@ static const struct consent_verb verbs[] = {
 	VERB("grant", consent_grant, "", "patient: grant access"),
 	VERB("refuse", consent_refuse, "", "patient: refuse access"),
 	VERB("revoke", consent_revoke, "", "patient: take access back"),
-	VERB("exclude", consent_exclude, "", "patient: hide from an institution"),
-	VERB("reinstate", consent_reinstate, "", "patient: take an exclusion back"),
+	VERB("exclude", consent_exclude, "",
+	    "patient: hide from an institution"),
+	VERB("reinstate", consent_reinstate, "",
+	    "patient: take an exclusion back"),
 	VERB("delegate", consent_delegate, "KEY",
 	    "patient: let a representative act"),
 	VERB("end", consent_end, "ID", "patient: end a delegation"),
@@ -40,7 +45,6 @@ static const struct consent_verb verbs[] = {
 	    "refill a record management system from a copy"),
 	VERB("status", consent_status, "", "how ledger and services are"),
 };
-
 
 static const char usage[] =
     "usage: consent [--home DIR] VERB [options] [operands]\n"
@@ -70,8 +74,8 @@ count(const struct opt *opts)
 static int
 help_verb(const struct consent_verb *v)
 {
-	printf("usage: consent [--home DIR] %s [options] %s\n\n%s\n\n",
-	    v->name, v->operands, v->summary);
+	printf("usage: consent [--home DIR] %s [options] %s\n\n%s\n\n", v->name,
+	    v->operands, v->summary);
 	opt_help(v->opts, count(v->opts));
 	return 0;
 }
@@ -106,8 +110,7 @@ find_verb(const char *name)
 }
 
 static int
-run_verb(struct consent *c, const struct consent_verb *v, int argc,
-    char **argv)
+run_verb(struct consent *c, const struct consent_verb *v, int argc, char **argv)
 {
 	enum err e;
 

@@ -25,8 +25,8 @@ consent_size_text(uint64_t n, char out[static 32])
 static void
 left_text(double seconds, char out[static 32])
 {
-	unsigned long s = seconds < 1e8 ? (unsigned long)(seconds + 0.5)
-					: 100000000;
+	unsigned long s = seconds < 1e8 ? (unsigned long)(seconds + 0.5) :
+					  100000000;
 
 	if (s < 60)
 		(void)snprintf(out, 32, "%lu s left", s);

@@ -197,12 +197,12 @@ wait_final(struct publishing *p)
 		if (e == ERR_OK)
 			e = registry_get(home_registry(h), &p->spool.set, &ev);
 		if (e == ERR_OK && ev.final)
-			return ev.accredited
-			    ? ERR_OK
-			    : err_say(ERR_UNKNOWNKEY,
-				  "this host was not accredited when the set "
-				  "came "
-				  "to the ledger; it does not count");
+			return ev.accredited ?
+			    ERR_OK :
+			    err_say(ERR_UNKNOWNKEY,
+				"this host was not accredited when the set "
+				"came "
+				"to the ledger; it does not count");
 		if (clock_boot_ms() >= end)
 			return err_say(ERR_PENDING,
 			    "the ledger has not "

@@ -139,12 +139,12 @@ by_path(const void *a, const void *b)
 
 	for (; *x && *x == *y; x++, y++)
 		;
-	return (*x == '/'   ? 1
-		       : *x ? *x + 1
-			    : 0) -
-	    (*y == '/'   ? 1
-		    : *y ? *y + 1
-			 : 0);
+	return (*x == '/' ? 1 :
+		       *x ? *x + 1 :
+			    0) -
+	    (*y == '/' ? 1 :
+		    *y ? *y + 1 :
+			 0);
 }
 
 static enum err

@@ -179,9 +179,9 @@ pack_size(const struct consent_blob *b, size_t n, const bool *missing)
 		if (missing[i] && b[i].length <= CONSENT_SMALL)
 			small += b[i].length;
 	small /= PACKS;
-	return small < PACK_MIN    ? PACK_MIN
-	    : small > RMS_PACK_MAX ? RMS_PACK_MAX
-				   : small;
+	return small < PACK_MIN  ? PACK_MIN :
+	    small > RMS_PACK_MAX ? RMS_PACK_MAX :
+				   small;
 }
 
 static enum err

@@ -417,8 +417,8 @@ consent_spool_same(
 			return err_say(ERR_CONFLICT,
 			    "'%s' came or went since "
 			    "the publishing began; --restart publishes anew",
-			    strcmp(was->path, is->path) < 0 ? was->file
-							    : is->file);
+			    strcmp(was->path, is->path) < 0 ? was->file :
+							      is->file);
 		if (was->size != is->size || was->mtime_ns != is->mtime_ns)
 			return err_say(ERR_CONFLICT,
 			    "'%s' has changed since "

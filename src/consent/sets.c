@@ -28,8 +28,8 @@ show(void *ctx, const struct registry_event *ev)
 
 	if (!ev->accredited)
 		return true;
-	registry_institution_name(home_registry(p->c->home), &s->custodian,
-	    custodian);
+	registry_institution_name(
+	    home_registry(p->c->home), &s->custodian, custodian);
 	if (p->list) {
 		json_array_append_new(p->list,
 		    json_pack("{s:o,s:s,s:s,s:o,s:s,s:s,s:I,s:I,s:I,s:o,s:b}",

@@ -343,8 +343,8 @@ accredit(const struct opt_values *v, const struct opt_values *files)
 	CLEANUP_ACCREDITATION struct accreditation a = { 0 };
 	CLEANUP(free) char *key = file_join(v[DIR_].v[0], "rms.key");
 	uint64_t height = 0;
-	enum err e = key ? consentd_roots_read(v[DIR_].v[0], &roots)
-			 : ERR_NOMEM;
+	enum err e = key ? consentd_roots_read(v[DIR_].v[0], &roots) :
+			   ERR_NOMEM;
 
 	if (e == ERR_OK)
 		e = seal_identity_load(key, NULL, NULL, &rms);

@@ -71,9 +71,9 @@ cut_pack(
 		n++;
 	}
 	*out_n = n;
-	return rd_end(&r) || n == 0 || n > MAX_PIECES
-	    ? err_say(ERR_FORMAT, "a pack is cut short or empty")
-	    : ERR_OK;
+	return rd_end(&r) || n == 0 || n > MAX_PIECES ?
+	    err_say(ERR_FORMAT, "a pack is cut short or empty") :
+	    ERR_OK;
 }
 
 enum err

@@ -77,8 +77,8 @@ concern_of_host(struct server *s, const struct caller *c,
 	if (row->party == EVENT_ANYONE)
 		return BY_KEY;
 	if (row->party == EVENT_GROUP)
-		return is_member(s, &c->institution, row->group) ? BY_KEY
-								 : NO_CONCERN;
+		return is_member(s, &c->institution, row->group) ? BY_KEY :
+								   NO_CONCERN;
 	if (ID_EQ(&row->institution, &c->institution))
 		return DIRECT;
 	return row->type == EVENT_DOCUMENT_SET ? AS_HINT : NO_CONCERN;

@@ -47,9 +47,9 @@ consentd_open(
 	uint8_t handle[16];
 	enum err e = ledger_entry_read(en->key, &place.entry);
 
-	public = en->type == LEDGER_BINARY
-	    ? seal_envelope_public(en->value, en->len)
-	    : NULL;
+	public = en->type == LEDGER_BINARY ?
+	    seal_envelope_public(en->value, en->len) :
+	    NULL;
 	if (e || public == NULL)
 		return err_say(ERR_FORMAT, "an entry is no sealed event");
 	e = seal_envelope_key_rms(en->value, en->len, s->rms,

@@ -91,6 +91,6 @@ consentd_status(int argc, char **argv)
 	if (e)
 		return e;
 	puts(buf_text(&text));
-	return strstr(buf_text(&text), "\"status\":\"ok\"") ? ERR_OK
-							    : ERR_STALE;
+	return strstr(buf_text(&text), "\"status\":\"ok\"") ? ERR_OK :
+							      ERR_STALE;
 }

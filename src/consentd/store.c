@@ -146,8 +146,8 @@ next_held(struct consentd_store *s, struct db_txn *t)
 	const struct db_val name = { HELD, strlen(HELD) };
 	struct consentd_seq seq;
 	struct db_val v;
-	uint64_t last = db_get(t, s->state, name, &v) ? consentd_seq_read(v)
-						      : 0;
+	uint64_t last = db_get(t, s->state, name, &v) ? consentd_seq_read(v) :
+							0;
 
 	seq = consentd_seq(last + 1);
 	db_put(t, s->state, name, DB_VAL(&seq));

@@ -206,8 +206,8 @@ enum err consentd_store_release(struct consentd_store *s,
  * error, which is returned.
  */
 enum err consentd_store_receipts(struct consentd_store *s,
-    enum err (*fn)(void *ctx, const void *json, size_t n), void *ctx)
-    must_check;
+    enum err (*fn)(void *ctx, const void *json, size_t n),
+    void *ctx) must_check;
 
 /**
  * consentd_store_granted(s, institution, set):

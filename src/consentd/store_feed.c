@@ -52,8 +52,9 @@ consentd_feed_last(struct consentd_store *s, struct db_txn *t)
 {
 	struct db_val key, value;
 
-	return db_last(t, s->feed.table, &key, &value) ? consentd_seq_read(key)
-						       : 0;
+	return db_last(t, s->feed.table, &key, &value) ?
+	    consentd_seq_read(key) :
+	    0;
 }
 
 int

@@ -258,10 +258,10 @@ open_log(struct args *a)
 	if (path == NULL)
 		return ERR_OK;
 	a->log_fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
-	return a->log_fd >= 0
-	    ? ERR_OK
-	    : err_say(err_from_errno(errno), "cannot open the log '%s': %s",
-		  path, strerror(errno));
+	return a->log_fd >= 0 ?
+	    ERR_OK :
+	    err_say(err_from_errno(errno), "cannot open the log '%s': %s", path,
+		strerror(errno));
 }
 
 static enum err

@@ -60,9 +60,9 @@ passphrase_ask(void *ctx, const char *path, struct secret **out)
 	enum err e = ERR_OK;
 
 	if (p->kept == NULL)
-		e = p->fd >= 0 ? read_line(p->fd, &p->kept)
-			       : ask_terminal(path, &p->kept);
-	return e == ERR_OK
-	    ? secret_copy(secret_view(p->kept), secret_len(p->kept), out)
-	    : e;
+		e = p->fd >= 0 ? read_line(p->fd, &p->kept) :
+				 ask_terminal(path, &p->kept);
+	return e == ERR_OK ?
+	    secret_copy(secret_view(p->kept), secret_len(p->kept), out) :
+	    e;
 }

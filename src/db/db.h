@@ -44,8 +44,8 @@ struct db_table {
  * directory must not be opened twice in one process.
  * Errors: UNSUPPORTED (format or version, both named), CORRUPT, UNAUTH, IO.
  */
-enum err db_open(const char *dir, const struct db_opts *opts, struct db **out)
-    must_check;
+enum err db_open(
+    const char *dir, const struct db_opts *opts, struct db **out) must_check;
 
 /**
  * db_close(d):
@@ -58,8 +58,8 @@ DEFINE_CLEANUP(struct db *, db_close);
  * db_table(d, name, out):
  * Find or create the table ${name}.  Only before the first transaction.
  */
-enum err db_table(struct db *d, const char *name, struct db_table *out)
-    must_check;
+enum err db_table(
+    struct db *d, const char *name, struct db_table *out) must_check;
 
 struct db_txn {
 	enum err err; /* sticky; read-only for callers */

@@ -31,8 +31,9 @@ read_head(struct js *r, enum event_type *out_type)
 	if (r->err)
 		return r->err;
 	if (v != EVENT_VERSION)
-		return err_say(ERR_UNSUPPORTED, "an event of version %lld; "
-						"update this program",
+		return err_say(ERR_UNSUPPORTED,
+		    "an event of version %lld; "
+		    "update this program",
 		    (long long)v);
 	name = js_text(r, "type", EVENT_MAX_TEXT);
 	type = event_name_index(event_type_names, name);
@@ -108,8 +109,8 @@ build(const struct event *e, json_t *obj)
 	if ((unsigned)e->type > EVENT_ACCREDIT)
 		return err_say(ERR_INVAL, "an event of unknown type");
 	if (json_object_set_new(obj, "v", json_integer(EVENT_VERSION)) != 0 ||
-	    json_object_set_new(obj, "type",
-		json_string(event_type_names[e->type])) != 0)
+	    json_object_set_new(
+		obj, "type", json_string(event_type_names[e->type])) != 0)
 		return ERR_NOMEM;
 	return event_fields_put(event_types[e->type].fields, e, obj);
 }
@@ -159,8 +160,8 @@ event_encode(const struct event *e, struct buf *out)
 }
 
 enum err
-event_item_decode(const void *json, size_t len, struct event_item *out,
-    json_t **out_keep)
+event_item_decode(
+    const void *json, size_t len, struct event_item *out, json_t **out_keep)
 {
 	CLEANUP_JS json_t *root = NULL;
 	struct field_in in = { 0 };

@@ -20,13 +20,13 @@
 #include "base/ids.h"
 #include "base/js.h"
 
-#define EVENT_MAX_BYTES 32256 /* of JSON: what an envelope takes */
-#define EVENT_MAX_SETS 1000
-#define EVENT_MAX_LIST 64   /* types, classes, labels, purposes, answers */
-#define EVENT_MAX_ITEMS 128 /* of an inquiry */
-#define EVENT_MAX_SEEN 64
-#define EVENT_MAX_KEYS 64 /* reading keys, hosts, groups of an institution */
-#define EVENT_MAX_TEXT 1024
+#define EVENT_MAX_BYTES  32256 /* of JSON: what an envelope takes */
+#define EVENT_MAX_SETS   1000
+#define EVENT_MAX_LIST   64  /* types, classes, labels, purposes, answers */
+#define EVENT_MAX_ITEMS  128 /* of an inquiry */
+#define EVENT_MAX_SEEN   64
+#define EVENT_MAX_KEYS   64 /* reading keys, hosts, groups of an institution */
+#define EVENT_MAX_TEXT   1024
 #define EVENT_MAX_REASON 256
 
 enum event_type {
@@ -163,8 +163,8 @@ struct event_decision {
 	struct event_scope scope;
 	const char *practitioner; /* id; NULL: every one of the institution */
 	struct event_texts purposes; /* n = 0: any */
-	unsigned rights;	     /* bits of event_right */
-	int64_t from, until;	     /* 0: open */
+	unsigned rights;             /* bits of event_right */
+	int64_t from, until;         /* 0: open */
 	size_t nanswers;
 	struct inquiry_id answers[EVENT_MAX_LIST];
 	bool has_delegation;
@@ -221,7 +221,7 @@ struct event {
 		struct event_accredit accredit;
 	} u;
 	unsigned unknown; /* members that were not understood */
-	void *owned;	  /* what decoded texts and arrays live in */
+	void *owned;      /* what decoded texts and arrays live in */
 };
 
 /**
@@ -230,8 +230,8 @@ struct event {
  * Errors: FORMAT (malformed, a bound exceeded, unknown type or code),
  * UNSUPPORTED (unknown "v"), NOMEM.
  */
-enum err event_decode(const void *json, size_t len, struct event **out)
-    must_check;
+enum err event_decode(
+    const void *json, size_t len, struct event **out) must_check;
 
 /**
  * event_encode(e, out):
@@ -259,11 +259,11 @@ bool event_is_foreign(const struct event *e);
  * One inquiry item alone (journal).  ${out_keep} owns the decoded texts and
  * is released by json_decref().
  */
-enum err event_item_encode(const struct event_item *item, struct buf *out)
-    must_check;
+enum err event_item_encode(
+    const struct event_item *item, struct buf *out) must_check;
 /** event_item_decode(json, len, out, out_keep): see event_item_encode(). */
-enum err event_item_decode(const void *json, size_t len,
-    struct event_item *out, json_t **out_keep) must_check;
+enum err event_item_decode(const void *json, size_t len, struct event_item *out,
+    json_t **out_keep) must_check;
 
 /* ---- manifest: event/manifest.c ---- */
 
@@ -292,8 +292,8 @@ struct event_manifest {
  * Errors: INVAL (a component is empty, ".", "..", holds '/' or NUL, is longer
  * than 255 bytes or no UTF-8).
  */
-enum err event_manifest_add(const struct event_document *doc, struct buf *out)
-    must_check;
+enum err event_manifest_add(
+    const struct event_document *doc, struct buf *out) must_check;
 
 /**
  * event_manifest_read(p, len, count, out):

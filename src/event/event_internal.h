@@ -13,33 +13,33 @@
 
 enum field_kind {
 	FIELD_ELSEWHERE, /* "v" and "type": read and written by event.c */
-	FIELD_TEXT,	 /* const char *, at most max bytes, one line */
-	FIELD_NOTE,	 /* the same; line breaks allowed */
-	FIELD_TEXTS,	 /* struct event_texts */
-	FIELD_INT32,	 /* uint32_t within min..max */
-	FIELD_INT64,	 /* int64_t or uint64_t within min..max */
-	FIELD_BYTES,	 /* base58 of size bytes */
-	FIELD_NAME,	 /* enum: one of names */
-	FIELD_BITS,	 /* unsigned: array of names, bit 0 the first */
-	FIELD_TRUE,	 /* bool, only ever written as true */
-	FIELD_CHOICE,	 /* bool: the first or the second of names */
-	FIELD_OBJECT,	 /* struct with its own table sub */
-	FIELD_ARRAY,	 /* of size-byte ids, or of structs with table sub */
-	FIELD_PARTY,	 /* party, institution, group of a decision */
-	FIELD_SEEN,	 /* nseen, seen of a decision */
+	FIELD_TEXT,      /* const char *, at most max bytes, one line */
+	FIELD_NOTE,      /* the same; line breaks allowed */
+	FIELD_TEXTS,     /* struct event_texts */
+	FIELD_INT32,     /* uint32_t within min..max */
+	FIELD_INT64,     /* int64_t or uint64_t within min..max */
+	FIELD_BYTES,     /* base58 of size bytes */
+	FIELD_NAME,      /* enum: one of names */
+	FIELD_BITS,      /* unsigned: array of names, bit 0 the first */
+	FIELD_TRUE,      /* bool, only ever written as true */
+	FIELD_CHOICE,    /* bool: the first or the second of names */
+	FIELD_OBJECT,    /* struct with its own table sub */
+	FIELD_ARRAY,     /* of size-byte ids, or of structs with table sub */
+	FIELD_PARTY,     /* party, institution, group of a decision */
+	FIELD_SEEN,      /* nseen, seen of a decision */
 	FIELD_KINDS
 };
 
-#define FIELD_OPTIONAL 1 /* may be absent; zero or empty is left out */
-#define FIELD_FILLED 2	 /* an empty list is malformed: all, or none? */
+#define FIELD_OPTIONAL  1 /* may be absent; zero or empty is left out */
+#define FIELD_FILLED    2 /* an empty list is malformed: all, or none? */
 #define FIELD_ALLOCATED 4 /* the struct holds a pointer to the array */
 
 struct field {
 	const char *name; /* NULL ends a table */
 	enum field_kind kind;
 	unsigned flags;
-	size_t at;   /* offset in the struct */
-	size_t size; /* of the bytes, or of one element */
+	size_t at;    /* offset in the struct */
+	size_t size;  /* of the bytes, or of one element */
 	size_t count; /* FIELD_ARRAY: offset of the size_t that counts */
 	size_t has;   /* 1 + offset of the bool that says it is there; or 0 */
 	int64_t min, max;
@@ -78,16 +78,16 @@ enum err event_item_check(void *item) must_check;
  * ${r}.  ${in} may be NULL if unknown members do not matter and the table has
  * no allocated array.
  */
-void event_fields_get(struct field_in *in, struct js *r,
-    const struct field *fields, void *base);
+void event_fields_get(
+    struct field_in *in, struct js *r, const struct field *fields, void *base);
 
 /**
  * event_fields_put(fields, base, obj):
  * Set the members of ${obj}.
  * Errors: INVAL, NOMEM.
  */
-enum err event_fields_put(const struct field *fields, const void *base,
-    json_t *obj) must_check;
+enum err event_fields_put(
+    const struct field *fields, const void *base, json_t *obj) must_check;
 
 /**
  * event_text_ok(s, lines):

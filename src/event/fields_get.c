@@ -28,8 +28,8 @@ event_text_ok(const char *s, bool lines)
 }
 
 static void
-get_elsewhere(struct field_in *in, struct js *r, const struct field *f,
-    void *at)
+get_elsewhere(
+    struct field_in *in, struct js *r, const struct field *f, void *at)
 {
 	(void)in;
 	(void)r;
@@ -96,8 +96,7 @@ get_bytes(struct field_in *in, struct js *r, const struct field *f, void *at)
 static int
 get_index(struct js *r, const struct field *f)
 {
-	int i = event_name_index(f->names,
-	    js_text(r, f->name, EVENT_MAX_TEXT));
+	int i = event_name_index(f->names, js_text(r, f->name, EVENT_MAX_TEXT));
 
 	if (i < 0)
 		fail(r, f, "has an unknown value");
@@ -247,7 +246,8 @@ get_seen(struct field_in *in, struct js *r, const struct field *f, void *at)
 		fail(r, f, "has too many members");
 		return;
 	}
-	json_object_foreach((json_t *)(uintptr_t)obj, key, j) {
+	json_object_foreach((json_t *)(uintptr_t)obj, key, j)
+	{
 		struct event_seen *s = &d->seen[d->nseen++];
 
 		if (text58_read(key, s->signer.b, sizeof(s->signer.b)) ||
@@ -259,8 +259,8 @@ get_seen(struct field_in *in, struct js *r, const struct field *f, void *at)
 	}
 }
 
-static void (*const getters[FIELD_KINDS])(struct field_in *in, struct js *r,
-    const struct field *f, void *at) = {
+static void (*const getters[FIELD_KINDS])(
+    struct field_in *in, struct js *r, const struct field *f, void *at) = {
 	[FIELD_ELSEWHERE] = get_elsewhere,
 	[FIELD_TEXT] = get_text,
 	[FIELD_NOTE] = get_text,
@@ -288,8 +288,8 @@ in_table(const struct field *f, const char *name)
 }
 
 void
-event_fields_get(struct field_in *in, struct js *r,
-    const struct field *fields, void *base)
+event_fields_get(
+    struct field_in *in, struct js *r, const struct field *fields, void *base)
 {
 	const char *key;
 	json_t *j;
@@ -304,5 +304,5 @@ event_fields_get(struct field_in *in, struct js *r,
 	if (r->err || in == NULL)
 		return;
 	json_object_foreach((json_t *)(uintptr_t)r->obj, key, j)
-		in->unknown += !in_table(fields, key);
+	    in->unknown += !in_table(fields, key);
 }

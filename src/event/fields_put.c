@@ -9,8 +9,7 @@
  */
 
 /* Make ${*out} the value of a member; leave it NULL to leave it out. */
-typedef enum err (*putter)(const struct field *f, const void *at,
-    json_t **out);
+typedef enum err (*putter)(const struct field *f, const void *at, json_t **out);
 
 static enum err
 made(json_t **out, json_t *j)
@@ -228,8 +227,8 @@ put_seen(const struct field *f, const void *at, json_t **out)
 
 		if (json_object_get(obj, key))
 			return err_say(ERR_INVAL, "a signer is seen twice");
-		if (json_object_set_new(obj, key,
-			json_integer((json_int_t)d->seen[i].n)) != 0)
+		if (json_object_set_new(
+			obj, key, json_integer((json_int_t)d->seen[i].n)) != 0)
 			return ERR_NOMEM;
 	}
 	return d->nseen ? made(out, TAKE(obj)) : ERR_OK;
@@ -275,8 +274,8 @@ static void
 wipe_text(const json_t *j)
 {
 	/* the text is ours alone; nobody reads it between this and decref */
-	explicit_bzero((void *)(uintptr_t)json_string_value(j),
-	    json_string_length(j));
+	explicit_bzero(
+	    (void *)(uintptr_t)json_string_value(j), json_string_length(j));
 }
 
 void
@@ -288,8 +287,6 @@ event_wipe_json(json_t *j)
 
 	if (json_is_string(j))
 		wipe_text(j);
-	json_object_foreach(j, key, value)
-		event_wipe_json(value);
-	json_array_foreach(j, i, value)
-		event_wipe_json(value);
+	json_object_foreach(j, key, value) event_wipe_json(value);
+	json_array_foreach(j, i, value) event_wipe_json(value);
 }

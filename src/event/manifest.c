@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define LINE_MAX_BYTES 65536
-#define COMPONENT_MAX 255
+#define COMPONENT_MAX  255
 
 /*
  * What the texts of a manifest live in.  They are copied out of each line, and
@@ -36,17 +36,19 @@ add_path(const struct event_document *doc, json_t *obj)
 	if (json_object_set_new(obj, "path", path) != 0)
 		return ERR_NOMEM;
 	if (doc->ncomponents == 0 || doc->ncomponents > EVENT_MAX_PATH)
-		return err_say(ERR_INVAL, "a document path has %zu "
-					  "components; 1 to %d are allowed",
+		return err_say(ERR_INVAL,
+		    "a document path has %zu "
+		    "components; 1 to %d are allowed",
 		    doc->ncomponents, EVENT_MAX_PATH);
 	for (size_t i = 0; i < doc->ncomponents; i++) {
 		if (!component_ok(doc->component[i]))
-			return err_say(ERR_INVAL, "component %zu of a document "
-						  "path is not allowed; "
-						  "rename the file",
+			return err_say(ERR_INVAL,
+			    "component %zu of a document "
+			    "path is not allowed; "
+			    "rename the file",
 			    i + 1);
-		if (json_array_append_new(path,
-			json_string(doc->component[i])) != 0)
+		if (json_array_append_new(
+			path, json_string(doc->component[i])) != 0)
 			return ERR_NOMEM;
 	}
 	return ERR_OK;
@@ -65,8 +67,9 @@ get_line(const json_t *obj, struct event_document *doc)
 		const char *s = json_string_value(json_array_get(path, i));
 
 		if (s == NULL || !component_ok(s))
-			return err_say(ERR_FORMAT, "a document path is not "
-						   "allowed");
+			return err_say(ERR_FORMAT,
+			    "a document path is not "
+			    "allowed");
 		doc->component[i] = s;
 	}
 	if (r.err == ERR_OK && doc->ncomponents == 0)
@@ -122,8 +125,8 @@ read_line(struct event_manifest *m, const char *p, size_t len)
 	enum err e;
 
 	if (len > LINE_MAX_BYTES)
-		return err_say(ERR_FORMAT, "manifest line %u is too long",
-		    m->n + 1);
+		return err_say(
+		    ERR_FORMAT, "manifest line %u is too long", m->n + 1);
 	e = js_parse(p, len, JS_DEPTH, &obj);
 	if (e)
 		return e;
@@ -168,8 +171,9 @@ read_lines(struct event_manifest *m, const char *p, size_t len, uint32_t count)
 		if (e)
 			return e;
 		if (end == NULL || m->n == count)
-			return err_say(ERR_FORMAT, "a manifest does not hold "
-						   "%u whole lines",
+			return err_say(ERR_FORMAT,
+			    "a manifest does not hold "
+			    "%u whole lines",
 			    count);
 		e = read_line(m, p, (size_t)(end - p));
 		if (e)
@@ -178,8 +182,9 @@ read_lines(struct event_manifest *m, const char *p, size_t len, uint32_t count)
 		p = end + 1;
 	}
 	if (m->n != count)
-		return err_say(ERR_FORMAT, "a manifest holds %u documents "
-					   "instead of %u",
+		return err_say(ERR_FORMAT,
+		    "a manifest holds %u documents "
+		    "instead of %u",
 		    m->n, count);
 	return ERR_OK;
 }
@@ -226,17 +231,18 @@ check_unique(const struct event_manifest *m)
 	qsort(by, m->n, sizeof(*by), compare_paths);
 	for (uint32_t i = 1; i < m->n; i++)
 		if (is_prefix(by[i - 1], by[i]))
-			return err_say(ERR_FORMAT, "documents %zu and %zu have "
-						   "the same path, or one "
-						   "lies inside the other",
+			return err_say(ERR_FORMAT,
+			    "documents %zu and %zu have "
+			    "the same path, or one "
+			    "lies inside the other",
 			    (size_t)(by[i - 1] - m->doc) + 1,
 			    (size_t)(by[i] - m->doc) + 1);
 	return ERR_OK;
 }
 
 enum err
-event_manifest_read(const void *p, size_t len, uint32_t count,
-    struct event_manifest **out)
+event_manifest_read(
+    const void *p, size_t len, uint32_t count, struct event_manifest **out)
 {
 	CLEANUP(event_manifest_free) struct event_manifest *m = NULL;
 	struct owned *own;

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define TIME_LAST INT64_C(253402300799999) /* year 9999 */
+#define TIME_LAST  INT64_C(253402300799999) /* year 9999 */
 #define TIME_FIRST INT64_C(-62135596800000) /* year 1: births are old */
 
 const char *const event_type_names[] = { "documentSet", "inquiry", "decision",
@@ -47,11 +47,12 @@ check_scope(void *base)
 	const struct event_scope *s = base;
 
 	if (s->has_period && s->period.start == 0 && s->period.end == 0)
-		return err_say(ERR_FORMAT, "the period of a scope is open at "
-					   "both ends; name one end");
+		return err_say(ERR_FORMAT,
+		    "the period of a scope is open at "
+		    "both ends; name one end");
 	if (!s->all && s->nsets == 0 && s->types.n == 0 && s->classes.n == 0 &&
-	    s->authors.n == 0 && s->without.n == 0 &&
-	    !s->has_confidentiality && !s->has_period)
+	    s->authors.n == 0 && s->without.n == 0 && !s->has_confidentiality &&
+	    !s->has_period)
 		return err_say(ERR_FORMAT, "a scope names nothing; say all");
 	return ERR_OK;
 }
@@ -97,57 +98,84 @@ check_decision(void *base)
 
 	if (d->has_delegation ==
 	    is_zero(d->delegation_key, sizeof(d->delegation_key)))
-		return err_say(ERR_FORMAT, "a delegation and its key come "
-					   "together or not at all");
+		return err_say(ERR_FORMAT,
+		    "a delegation and its key come "
+		    "together or not at all");
 	if (d->effect == EVENT_GRANT && d->rights == 0)
-		return err_say(ERR_FORMAT, "a grant names no right; say list, "
-					   "read or both");
+		return err_say(ERR_FORMAT,
+		    "a grant names no right; say list, "
+		    "read or both");
 	return ERR_OK;
 }
 
 #define SIZE_OF(type, m) sizeof(((type *)0)->m)
-#define END { .name = NULL }
-#define TEXT(type, n, m, how)                                      \
-	{ .name = n, .kind = FIELD_TEXT, .at = offsetof(type, m),  \
-		.max = EVENT_MAX_TEXT, .flags = how }
-#define NOTE(type, n, m, how)                                      \
-	{ .name = n, .kind = FIELD_NOTE, .at = offsetof(type, m),  \
-		.max = EVENT_MAX_TEXT, .flags = how }
-#define TEXTS(type, n, m, how)                                     \
-	{ .name = n, .kind = FIELD_TEXTS, .at = offsetof(type, m), \
-		.max = EVENT_MAX_LIST, .flags = FIELD_OPTIONAL | (how) }
-#define INT64(type, n, m, how, lo, hi)                             \
-	{ .name = n, .kind = FIELD_INT64, .at = offsetof(type, m), \
-		.min = lo, .max = hi, .flags = how }
-#define INT32(type, n, m, how, lo)                                 \
-	{ .name = n, .kind = FIELD_INT32, .at = offsetof(type, m), \
-		.min = lo, .max = UINT32_MAX, .flags = how }
+#define END                                                                    \
+	{                                                                      \
+		.name = NULL                                                   \
+	}
+#define TEXT(type, n, m, how)                                                  \
+	{                                                                      \
+		.name = n, .kind = FIELD_TEXT, .at = offsetof(type, m),        \
+		.max = EVENT_MAX_TEXT, .flags = how                            \
+	}
+#define NOTE(type, n, m, how)                                                  \
+	{                                                                      \
+		.name = n, .kind = FIELD_NOTE, .at = offsetof(type, m),        \
+		.max = EVENT_MAX_TEXT, .flags = how                            \
+	}
+#define TEXTS(type, n, m, how)                                                 \
+	{                                                                      \
+		.name = n, .kind = FIELD_TEXTS, .at = offsetof(type, m),       \
+		.max = EVENT_MAX_LIST, .flags = FIELD_OPTIONAL | (how)         \
+	}
+#define INT64(type, n, m, how, lo, hi)                                         \
+	{                                                                      \
+		.name = n, .kind = FIELD_INT64, .at = offsetof(type, m),       \
+		.min = lo, .max = hi, .flags = how                             \
+	}
+#define INT32(type, n, m, how, lo)                                             \
+	{                                                                      \
+		.name = n, .kind = FIELD_INT32, .at = offsetof(type, m),       \
+		.min = lo, .max = UINT32_MAX, .flags = how                     \
+	}
 #define NUMBER(type, n, m, lo) INT64(type, n, m, 0, lo, INT64_MAX)
-#define TIME(type, n, m) INT64(type, n, m, 0, 0, TIME_LAST)
-#define TIME_OPT(type, n, m) INT64(type, n, m, FIELD_OPTIONAL, 0, TIME_LAST)
-#define DATE_OPT(type, n, m) \
+#define TIME(type, n, m)       INT64(type, n, m, 0, 0, TIME_LAST)
+#define TIME_OPT(type, n, m)   INT64(type, n, m, FIELD_OPTIONAL, 0, TIME_LAST)
+#define DATE_OPT(type, n, m)                                                   \
 	INT64(type, n, m, FIELD_OPTIONAL, TIME_FIRST, TIME_LAST)
-#define BYTES(type, n, m)                                          \
-	{ .name = n, .kind = FIELD_BYTES, .at = offsetof(type, m), \
-		.size = SIZE_OF(type, m) }
-#define BYTES_OPT(type, n, m, h)                                   \
-	{ .name = n, .kind = FIELD_BYTES, .at = offsetof(type, m), \
-		.size = SIZE_OF(type, m), .flags = FIELD_OPTIONAL, \
-		.has = 1 + offsetof(type, h) }
-#define NAME(type, n, m, list)                                     \
-	{ .name = n, .kind = FIELD_NAME, .at = offsetof(type, m),  \
-		.names = list }
-#define BITS(type, n, m, list, how)                                \
-	{ .name = n, .kind = FIELD_BITS, .at = offsetof(type, m),  \
-		.names = list, .flags = how }
-#define OBJECT(type, n, m, table, fn)                                \
-	{ .name = n, .kind = FIELD_OBJECT, .at = offsetof(type, m),  \
-		.sub = table, .check = fn }
-#define ARRAY(type, n, m, c, most, table)                          \
-	{ .name = n, .kind = FIELD_ARRAY, .at = offsetof(type, m), \
-		.size = SIZE_OF(type, m[0]), .max = most,          \
-		.count = offsetof(type, c), .sub = table,          \
-		.flags = FIELD_OPTIONAL }
+#define BYTES(type, n, m)                                                      \
+	{                                                                      \
+		.name = n, .kind = FIELD_BYTES, .at = offsetof(type, m),       \
+		.size = SIZE_OF(type, m)                                       \
+	}
+#define BYTES_OPT(type, n, m, h)                                               \
+	{                                                                      \
+		.name = n, .kind = FIELD_BYTES, .at = offsetof(type, m),       \
+		.size = SIZE_OF(type, m), .flags = FIELD_OPTIONAL,             \
+		.has = 1 + offsetof(type, h)                                   \
+	}
+#define NAME(type, n, m, list)                                                 \
+	{                                                                      \
+		.name = n, .kind = FIELD_NAME, .at = offsetof(type, m),        \
+		.names = list                                                  \
+	}
+#define BITS(type, n, m, list, how)                                            \
+	{                                                                      \
+		.name = n, .kind = FIELD_BITS, .at = offsetof(type, m),        \
+		.names = list, .flags = how                                    \
+	}
+#define OBJECT(type, n, m, table, fn)                                          \
+	{                                                                      \
+		.name = n, .kind = FIELD_OBJECT, .at = offsetof(type, m),      \
+		.sub = table, .check = fn                                      \
+	}
+#define ARRAY(type, n, m, c, most, table)                                      \
+	{                                                                      \
+		.name = n, .kind = FIELD_ARRAY, .at = offsetof(type, m),       \
+		.size = SIZE_OF(type, m[0]), .max = most,                      \
+		.count = offsetof(type, c), .sub = table,                      \
+		.flags = FIELD_OPTIONAL                                        \
+	}
 
 static const struct field period_fields[] = {
 	DATE_OPT(struct event_period, "start", start),
@@ -157,23 +185,34 @@ static const struct field period_fields[] = {
 
 #define S struct event_scope
 static const struct field scope_fields[] = {
-	{ .name = "all", .kind = FIELD_TRUE, .at = offsetof(S, all),
+	{ .name = "all",
+	    .kind = FIELD_TRUE,
+	    .at = offsetof(S, all),
 	    .flags = FIELD_OPTIONAL },
-	{ .name = "sets", .kind = FIELD_ARRAY, .at = offsetof(S, sets),
-	    .size = sizeof(struct event_id), .count = offsetof(S, nsets),
+	{ .name = "sets",
+	    .kind = FIELD_ARRAY,
+	    .at = offsetof(S, sets),
+	    .size = sizeof(struct event_id),
+	    .count = offsetof(S, nsets),
 	    .max = EVENT_MAX_SETS,
 	    .flags = FIELD_OPTIONAL | FIELD_FILLED | FIELD_ALLOCATED },
 	TEXTS(S, "types", types, FIELD_FILLED),
 	TEXTS(S, "classes", classes, FIELD_FILLED),
 	TEXTS(S, "authors", authors, FIELD_FILLED),
-	{ .name = "confidentiality", .kind = FIELD_NAME,
-	    .at = offsetof(S, confidentiality), .names = event_level_names,
+	{ .name = "confidentiality",
+	    .kind = FIELD_NAME,
+	    .at = offsetof(S, confidentiality),
+	    .names = event_level_names,
 	    .has = 1 + offsetof(S, has_confidentiality),
 	    .flags = FIELD_OPTIONAL },
 	TEXTS(S, "without", without, FIELD_FILLED),
-	{ .name = "period", .kind = FIELD_OBJECT, .at = offsetof(S, period),
-	    .sub = period_fields, .check = check_period,
-	    .has = 1 + offsetof(S, has_period), .flags = FIELD_OPTIONAL },
+	{ .name = "period",
+	    .kind = FIELD_OBJECT,
+	    .at = offsetof(S, period),
+	    .sub = period_fields,
+	    .check = check_period,
+	    .has = 1 + offsetof(S, has_period),
+	    .flags = FIELD_OPTIONAL },
 	END,
 };
 #undef S
@@ -193,12 +232,17 @@ const struct field event_item_fields[] = {
 	NAME(S, "kind", kind, event_kind_names),
 	BYTES_OPT(S, "set", set, has_set),
 	INT32(S, "document", document, FIELD_OPTIONAL, 0),
-	{ .name = "practitioner", .kind = FIELD_OBJECT,
-	    .at = offsetof(S, practitioner), .sub = practitioner_fields,
+	{ .name = "practitioner",
+	    .kind = FIELD_OBJECT,
+	    .at = offsetof(S, practitioner),
+	    .sub = practitioner_fields,
 	    .flags = FIELD_OPTIONAL },
 	TEXT(S, "purpose", purpose, 0),
-	{ .name = "reason", .kind = FIELD_TEXT, .at = offsetof(S, reason),
-	    .max = EVENT_MAX_REASON, .flags = FIELD_OPTIONAL },
+	{ .name = "reason",
+	    .kind = FIELD_TEXT,
+	    .at = offsetof(S, reason),
+	    .max = EVENT_MAX_REASON,
+	    .flags = FIELD_OPTIONAL },
 	TEXT(S, "app", app, FIELD_OPTIONAL),
 	TIME(S, "time", time),
 	INT32(S, "count", count, FIELD_OPTIONAL, 1),
@@ -227,9 +271,11 @@ static const struct field host_fields[] = {
 #undef S
 
 #define S struct event
-#define HEAD                                             \
-	{ .name = "v", .kind = FIELD_ELSEWHERE },        \
-	{ .name = "type", .kind = FIELD_ELSEWHERE }
+#define HEAD                                                                   \
+	{ .name = "v", .kind = FIELD_ELSEWHERE },                              \
+	{                                                                      \
+		.name = "type", .kind = FIELD_ELSEWHERE                        \
+	}
 #define PATIENT BYTES(S, "patient", patient)
 
 static const struct field set_fields[] = {
@@ -242,9 +288,12 @@ static const struct field set_fields[] = {
 	NAME(S, "confidentiality", u.set.confidentiality, event_level_names),
 	TEXTS(S, "sensitivity", u.set.sensitivity, 0),
 	TIME(S, "created", u.set.created),
-	{ .name = "period", .kind = FIELD_OBJECT,
-	    .at = offsetof(S, u.set.period), .sub = period_fields,
-	    .check = check_period, .flags = FIELD_OPTIONAL },
+	{ .name = "period",
+	    .kind = FIELD_OBJECT,
+	    .at = offsetof(S, u.set.period),
+	    .sub = period_fields,
+	    .check = check_period,
+	    .flags = FIELD_OPTIONAL },
 	INT32(S, "count", u.set.count, 0, 0),
 	NUMBER(S, "bytes", u.set.bytes, 0),
 	BYTES(S, "manifest", u.set.manifest),
@@ -257,14 +306,17 @@ static const struct field set_fields[] = {
 static const struct field inquiry_fields[] = {
 	HEAD,
 	PATIENT,
-	BYTES_OPT(S, "institution", u.inquiry.institution,
-	    u.inquiry.has_institution),
+	BYTES_OPT(
+	    S, "institution", u.inquiry.institution, u.inquiry.has_institution),
 	NUMBER(S, "first", u.inquiry.first, 0),
 	NUMBER(S, "last", u.inquiry.last, 0),
-	{ .name = "items", .kind = FIELD_ARRAY,
+	{ .name = "items",
+	    .kind = FIELD_ARRAY,
 	    .at = offsetof(S, u.inquiry.items),
-	    .size = sizeof(struct event_item), .max = EVENT_MAX_ITEMS,
-	    .count = offsetof(S, u.inquiry.nitems), .sub = event_item_fields,
+	    .size = sizeof(struct event_item),
+	    .max = EVENT_MAX_ITEMS,
+	    .count = offsetof(S, u.inquiry.nitems),
+	    .sub = event_item_fields,
 	    .check = event_item_check,
 	    .flags = FIELD_OPTIONAL | FIELD_ALLOCATED },
 	END,
@@ -273,10 +325,13 @@ static const struct field inquiry_fields[] = {
 static const struct field decision_fields[] = {
 	HEAD,
 	PATIENT,
-	{ .name = "institution", .kind = FIELD_PARTY,
+	{ .name = "institution",
+	    .kind = FIELD_PARTY,
 	    .at = offsetof(S, u.decision) },
 	NUMBER(S, "n", u.decision.n, 1),
-	{ .name = "seen", .kind = FIELD_SEEN, .at = offsetof(S, u.decision),
+	{ .name = "seen",
+	    .kind = FIELD_SEEN,
+	    .at = offsetof(S, u.decision),
 	    .flags = FIELD_OPTIONAL },
 	NAME(S, "effect", u.decision.effect, event_effect_names),
 	OBJECT(S, "scope", u.decision.scope, scope_fields, check_scope),
@@ -287,10 +342,12 @@ static const struct field decision_fields[] = {
 	TIME_OPT(S, "until", u.decision.until),
 	ARRAY(S, "answers", u.decision.answers, u.decision.nanswers,
 	    EVENT_MAX_LIST, NULL),
-	BYTES_OPT(S, "delegation", u.decision.delegation,
-	    u.decision.has_delegation),
-	{ .name = "delegationKey", .kind = FIELD_BYTES,
-	    .at = offsetof(S, u.decision.delegation_key), .size = 32,
+	BYTES_OPT(
+	    S, "delegation", u.decision.delegation, u.decision.has_delegation),
+	{ .name = "delegationKey",
+	    .kind = FIELD_BYTES,
+	    .at = offsetof(S, u.decision.delegation_key),
+	    .size = 32,
 	    .flags = FIELD_OPTIONAL },
 	END,
 };
@@ -315,7 +372,8 @@ static const struct field end_fields[] = {
 	HEAD,
 	PATIENT,
 	BYTES(S, "ends", u.end.ends),
-	{ .name = "dependents", .kind = FIELD_CHOICE,
+	{ .name = "dependents",
+	    .kind = FIELD_CHOICE,
 	    .at = offsetof(S, u.end.keep_dependents),
 	    .names = dependents_names },
 	END,

@@ -29,9 +29,9 @@ fs_is_dir(enum fs_kind kind)
 uint64_t
 fs_place_ino(struct fs *fs, const struct fs_place *p)
 {
-	return p->set
-	    ? fs_inodes_peek(&fs->inodes, p->node->ino, p->set, p->index)
-	    : p->node->ino;
+	return p->set ?
+	    fs_inodes_peek(&fs->inodes, p->node->ino, p->set, p->index) :
+	    p->node->ino;
 }
 
 enum err
@@ -70,13 +70,13 @@ static int64_t
 modified(const struct fs *fs, const struct fs_place *p)
 {
 	if (p->set)
-		return p->node->kind == FS_DOC
-		    ? document(p)->modified
-		    : p->set->gs->event->u.set.created;
+		return p->node->kind == FS_DOC ?
+		    document(p)->modified :
+		    p->set->gs->event->u.set.created;
 	if (p->node->kind != FS_TEXT)
 		return newest(fs, p);
-	return p->node->number == GATE_HOW_TO_ASK ? fs->started
-						  : clock_wall_ms();
+	return p->node->number == GATE_HOW_TO_ASK ? fs->started :
+						    clock_wall_ms();
 }
 
 static enum err
@@ -169,8 +169,8 @@ static const char *
 x_type(const struct fs_place *p, struct buf *out)
 {
 	(void)out;
-	return p->node->kind == FS_DOC ? document(p)->type_code
-				       : p->set->gs->event->u.set.type_code;
+	return p->node->kind == FS_DOC ? document(p)->type_code :
+					 p->set->gs->event->u.set.type_code;
 }
 
 static const char *
@@ -230,8 +230,8 @@ fs_xattr(const struct fs_place *p, const char *name, struct buf *out)
 {
 	for (size_t i = 0; has_xattrs(p) && i < ARRAY_LEN(xattrs); i++)
 		if (strcmp(xattrs[i].name, name) == 0)
-			return append_value(i, p, out) ? out->err
-						       : ERR_NOTFOUND;
+			return append_value(i, p, out) ? out->err :
+							 ERR_NOTFOUND;
 	return ERR_NOTFOUND;
 }
 

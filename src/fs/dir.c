@@ -80,9 +80,9 @@ put_name(struct listing *l, const char *name, const struct stat *st, off_t off)
 {
 	struct fuse_entry_param none = { .attr = *st };
 	size_t left = l->size - l->used;
-	size_t n = l->plus
-	    ? fuse_add_direntry_plus(l->req, at(l), left, name, &none, off)
-	    : fuse_add_direntry(l->req, at(l), left, name, st, off);
+	size_t n = l->plus ?
+	    fuse_add_direntry_plus(l->req, at(l), left, name, &none, off) :
+	    fuse_add_direntry(l->req, at(l), left, name, st, off);
 
 	if (n > left)
 		return false;

@@ -225,8 +225,8 @@ fs_run(struct fs *fs)
 	(void)pthread_kill(ender, SIGTERM);
 	(void)pthread_join(ender, NULL);
 	return r < 0 ? err_say(ERR_IO, "the kernel broke the mount off: %s",
-			   strerror(-r))
-		     : ERR_OK;
+			   strerror(-r)) :
+		       ERR_OK;
 }
 
 /* ---- closing ---- */

@@ -77,9 +77,9 @@ open_other(struct fs_handle *h, struct fuse_file_info *fi)
 		return fs_text(h->fs, &h->place, &h->text);
 	}
 	fi->keep_cache = 1;
-	return h->place.node->kind == FS_INDEX
-	    ? fs_set_index(h->place.set, &index)
-	    : ERR_OK;
+	return h->place.node->kind == FS_INDEX ?
+	    fs_set_index(h->place.set, &index) :
+	    ERR_OK;
 }
 
 void

@@ -51,9 +51,9 @@ new_set(struct fs *fs, const struct gate_set *gs)
 	s->fs = fs;
 	s->gs = gate_set_ref(gs);
 	s->root = (struct fs_node){
-		.name = fs->opts.ciphertext
-		    ? text58(gs->id.b, sizeof(gs->id.b), &s->id_text)
-		    : gs->name,
+		.name = fs->opts.ciphertext ?
+		    text58(gs->id.b, sizeof(gs->id.b), &s->id_text) :
+		    gs->name,
 		.ino = fs_number(&what),
 		.kind = FS_SET,
 	};
@@ -132,8 +132,8 @@ number_nodes(struct fs_set *s)
 static const struct blob_id *
 blob_of(const struct gate_set *gs, uint32_t number)
 {
-	return number == 0 ? &gs->event->u.set.manifest
-			   : &gs->manifest->doc[number - 1].blob;
+	return number == 0 ? &gs->event->u.set.manifest :
+			     &gs->manifest->doc[number - 1].blob;
 }
 
 /* set.json, blobs/ID ... */
@@ -177,9 +177,9 @@ build_locked(struct fs_set *s)
 	(void)fs_tree_add(&s->tree, 0, &s->root);
 	e = s->tree.err;
 	if (e == ERR_OK)
-		e = s->fs->opts.ciphertext
-		    ? build_cipher(s)
-		    : fs_tree_documents(&s->tree, s->gs->manifest);
+		e = s->fs->opts.ciphertext ?
+		    build_cipher(s) :
+		    fs_tree_documents(&s->tree, s->gs->manifest);
 	if (e != ERR_OK) {
 		fs_tree_free(&s->tree);
 		return e;

@@ -124,9 +124,9 @@ compare_paths(const void *a, const void *b, void *ctx)
 		if (c != 0)
 			return c;
 	}
-	return x->ncomponents < y->ncomponents
-	    ? -1
-	    : x->ncomponents > y->ncomponents;
+	return x->ncomponents < y->ncomponents ?
+	    -1 :
+	    x->ncomponents > y->ncomponents;
 }
 
 /*

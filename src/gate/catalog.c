@@ -65,8 +65,8 @@ gate_catalog(struct gate *g)
 bool
 gate_catalog_has(struct gate *g, const struct event_id *set)
 {
-	CLEANUP(gate_catalog_free) const struct gate_catalog *c =
-	    gate_catalog(g);
+	CLEANUP(gate_catalog_free)
+	const struct gate_catalog *c = gate_catalog(g);
 
 	for (size_t i = 0; i < c->npatients; i++)
 		for (size_t k = 0; k < c->patient[i].nsets; k++)
@@ -118,8 +118,8 @@ add_patient(void *ctx, const char *alias, const struct rms_card *card)
 
 	if (c->pub.npatients == c->cap) {
 		size_t cap = c->cap ? c->cap * 2 : 16;
-		struct gate_patient *more = realloc(c->patient,
-		    cap * sizeof(*more));
+		struct gate_patient *more = realloc(
+		    c->patient, cap * sizeof(*more));
 
 		if (more == NULL) {
 			m->e = ERR_NOMEM;

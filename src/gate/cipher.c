@@ -66,8 +66,8 @@ gate_cipher_index(struct gate *g, const struct gate_set *set, struct buf *out)
 }
 
 enum err
-gate_cipher_size(struct gate *g, const struct gate_set *set, uint32_t index,
-    uint64_t *out)
+gate_cipher_size(
+    struct gate *g, const struct gate_set *set, uint32_t index, uint64_t *out)
 {
 	CLEANUP(blobs_put) struct blob *x = NULL;
 	enum err e = ERR_OK;

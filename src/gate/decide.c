@@ -30,8 +30,8 @@ gate_fresh(struct gate *g, int64_t bound_ms)
 }
 
 void
-gate_practitioner(struct gate *g, const char *login,
-    char out[static GATE_PRACTITIONER])
+gate_practitioner(
+    struct gate *g, const char *login, char out[static GATE_PRACTITIONER])
 {
 	const char *name, *id;
 

@@ -12,9 +12,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define POSITION "journal"
-#define HEAD_BYTES 33
-#define GATHER_MS 40
+#define POSITION       "journal"
+#define HEAD_BYTES     33
+#define GATHER_MS      40
 #define GATHER_STEP_MS 2
 
 struct taken {
@@ -44,8 +44,8 @@ take(void *ctx, uint64_t seq, const void *p, size_t n)
 	}
 	memcpy(t->patient.b, bytes + 1, sizeof(t->patient.b));
 	t->sent = false;
-	b->e = event_item_decode(bytes + HEAD_BYTES, n - HEAD_BYTES, &t->item,
-	    &t->keep);
+	b->e = event_item_decode(
+	    bytes + HEAD_BYTES, n - HEAD_BYTES, &t->item, &t->keep);
 	if (b->e != ERR_OK)
 		return false;
 	b->last = seq;
@@ -62,8 +62,8 @@ release(struct batch *b)
 
 /* Number the items of ${first}'s patient and seal them into one entry. */
 static enum err
-add_patient(struct gate *g, struct ledger_draft *d, struct batch *b,
-    size_t first)
+add_patient(
+    struct gate *g, struct ledger_draft *d, struct batch *b, size_t first)
 {
 	const struct pubkey *patient = &b->row[first].patient;
 	const struct institution_id *us = home_institution(g->home);
@@ -74,7 +74,8 @@ add_patient(struct gate *g, struct ledger_draft *d, struct batch *b,
 	struct rms_card card;
 	struct pubkey reading;
 	uint64_t floor = registry_highest(home_registry(g->home),
-	    home_key(g->home), patient) + 1;
+			     home_key(g->home), patient) +
+	    1;
 	char name[40] = "inquiry ";
 	enum err err = home_card_of(g->home, patient, &card, NULL);
 
@@ -85,8 +86,8 @@ add_patient(struct gate *g, struct ledger_draft *d, struct batch *b,
 			continue;
 		b->row[i].sent = true;
 		items[q->nitems] = b->row[i].item;
-		items[q->nitems].n =
-		    ledger_draft_count(d, name, sizeof(name), floor);
+		items[q->nitems].n = ledger_draft_count(
+		    d, name, sizeof(name), floor);
 		q->nitems++;
 	}
 	q->first = items[0].n;
@@ -95,8 +96,8 @@ add_patient(struct gate *g, struct ledger_draft *d, struct batch *b,
 	if (err == ERR_OK && us) {
 		q->has_institution = true;
 		q->institution = *us;
-		err = registry_reading_key(home_registry(g->home), us,
-		    &reading);
+		err = registry_reading_key(
+		    home_registry(g->home), us, &reading);
 		to.institution = &reading;
 	}
 	return err == ERR_OK ?
@@ -106,12 +107,12 @@ add_patient(struct gate *g, struct ledger_draft *d, struct batch *b,
 
 /* Remember which transaction holds the records up to ${last}. */
 static void
-note_batch(struct gate *g, uint64_t first, uint64_t last,
-    const struct tx_id *tx)
+note_batch(
+    struct gate *g, uint64_t first, uint64_t last, const struct tx_id *tx)
 {
 	pthread_mutex_lock(&g->lock);
-	g->batch[g->nbatches++ % GATE_BATCHES] =
-	    (struct gate_batch){ first, last, *tx };
+	g->batch[g->nbatches++ % GATE_BATCHES] = (struct gate_batch){ first,
+		last, *tx };
 	g->drained = last;
 	pthread_cond_broadcast(&g->drained_cond);
 	pthread_mutex_unlock(&g->lock);
@@ -194,8 +195,8 @@ gate_drain_run(void *arg)
 	enum err last = ERR_OK;
 
 	while (!g->stop) {
-		uint64_t done = ledger_outbox_number(home_outbox(g->home),
-		    POSITION);
+		uint64_t done = ledger_outbox_number(
+		    home_outbox(g->home), POSITION);
 		bool more = false;
 		enum err e;
 
@@ -228,8 +229,8 @@ find_batch(const struct gate *g, uint64_t seq)
 }
 
 enum err
-gate_drained_json(struct gate *g, uint64_t seq, int64_t until_boot,
-    struct buf *out)
+gate_drained_json(
+    struct gate *g, uint64_t seq, int64_t until_boot, struct buf *out)
 {
 	const struct gate_batch *b;
 	struct tx_id tx = { { 0 } };

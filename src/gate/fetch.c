@@ -8,9 +8,9 @@ announce(struct gate *g, const struct blob_id *id)
 	uint64_t length = 0;
 	enum err e = rms_blob_leaves(home_rms(g->home), id, &length, &leaves);
 
-	return e == ERR_OK ? blobs_begin(g->cache, id, length, leaves.p,
-				 leaves.len / 32) :
-			     e;
+	return e == ERR_OK ?
+	    blobs_begin(g->cache, id, length, leaves.p, leaves.len / 32) :
+	    e;
 }
 
 enum err

@@ -44,11 +44,12 @@ init_locks(struct gate *g)
 static enum err
 open_journal(struct gate *g, const char *dir)
 {
-	CLEANUP(free) char *path = file_join(dir,
-	    g->opts.ciphertext ? "backup/journal" : "mount/journal");
+	CLEANUP(free)
+	char *path = file_join(
+	    dir, g->opts.ciphertext ? "backup/journal" : "mount/journal");
 	struct journal_opts opts = { .dir = path };
-	enum err e = seal_rest_key(home_identity(g->home), "journal",
-	    &g->journal_key);
+	enum err e = seal_rest_key(
+	    home_identity(g->home), "journal", &g->journal_key);
 
 	if (path == NULL)
 		return ERR_NOMEM;
@@ -60,8 +61,9 @@ static enum err
 open_cache(struct gate *g, const char *dir)
 {
 	const struct home_conf *c = home_conf(g->home);
-	CLEANUP(free) char *path = file_join(dir,
-	    g->opts.ciphertext ? "backup/cache" : c->cache_dir);
+	CLEANUP(free)
+	char *path = file_join(
+	    dir, g->opts.ciphertext ? "backup/cache" : c->cache_dir);
 	const struct blobs_opts o = { .dir = path,
 		.max_bytes = (uint64_t)c->cache_size };
 
@@ -121,8 +123,8 @@ gate_start(struct gate *g)
 	enum err e = home_start(g->home, on_hint, g);
 
 	for (size_t i = 0; e == ERR_OK && i < ARRAY_LEN(threads); i++) {
-		if (pthread_create(threads[i].thread, NULL, threads[i].run,
-			g) != 0)
+		if (pthread_create(
+			threads[i].thread, NULL, threads[i].run, g) != 0)
 			e = err_say(ERR_NOMEM, "cannot start a thread");
 		else
 			g->started++;
@@ -164,8 +166,8 @@ gate_stop(struct gate *g)
 	if (gate_drain_all(g) != ERR_OK)
 		log_warn("gate: inquiries stay in the journal until the next "
 			 "start");
-	else if (ledger_outbox_send(home_outbox(g->home),
-		     home_node(g->home)) != ERR_OK)
+	else if (ledger_outbox_send(home_outbox(g->home), home_node(g->home)) !=
+	    ERR_OK)
 		log_warn("gate: inquiries stay in the outbox until the next "
 			 "start");
 }

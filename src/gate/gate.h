@@ -30,7 +30,7 @@ struct gate_opts {
 	enum err (*ask)(void *ctx, const char *path, struct secret **out);
 	void *ask_ctx;
 	const char *login; /* the practitioner whom the mount serves */
-	bool ciphertext; /* no plaintext is released at all */
+	bool ciphertext;   /* no plaintext is released at all */
 
 	/* The catalogue changed: gate_catalog() gives the new one. */
 	void (*changed)(void *ctx);
@@ -208,8 +208,8 @@ enum err gate_cipher_sets(struct gate *g,
  * May wait for the RMS.
  * Errors: UNREACHABLE, ...
  */
-enum err gate_cipher_index(struct gate *g, const struct gate_set *set,
-    struct buf *out) must_check;
+enum err gate_cipher_index(
+    struct gate *g, const struct gate_set *set, struct buf *out) must_check;
 
 /**
  * gate_cipher_size(g, set, index, out):
@@ -223,7 +223,6 @@ enum err gate_cipher_size(struct gate *g, const struct gate_set *set,
  * Read ciphertext, fetching what is missing; may wait for the RMS.
  */
 enum err gate_cipher_read(struct gate *g, const struct gate_set *set,
-    uint32_t index, uint64_t off, void *p, size_t n, size_t *out_n)
-    must_check;
+    uint32_t index, uint64_t off, void *p, size_t n, size_t *out_n) must_check;
 
 #endif

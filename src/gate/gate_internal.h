@@ -2,8 +2,8 @@
 /*
  * gate: what its files share.
  *
- * Lock order: lease_lock < doc->lock < lock; sets_lock alone.  No I/O, callback or log under
- * any of them but the journal's and blobs' own.
+ * Lock order: lease_lock < doc->lock < lock; sets_lock alone.  No I/O, callback
+ * or log under any of them but the journal's and blobs' own.
  */
 #ifndef GATE_GATE_INTERNAL_H
 #define GATE_GATE_INTERNAL_H
@@ -16,13 +16,13 @@
 #include "blobs/blobs.h"
 #include "journal/journal.h"
 
-#define GATE_WORKERS 4
-#define GATE_MAX_JOBS 4096
-#define GATE_MAX_DENIED 256	 /* denials that are being counted */
-#define GATE_DENIED_MS 60000	 /* repeats within it are one item */
-#define GATE_PARK_MS 10000	 /* a parked request is answered after it */
-#define GATE_BATCHES 256	 /* newest drained batches that are known */
-#define GATE_BATCH_ITEMS 32	 /* one transaction, one payload */
+#define GATE_WORKERS      4
+#define GATE_MAX_JOBS     4096
+#define GATE_MAX_DENIED   256   /* denials that are being counted */
+#define GATE_DENIED_MS    60000 /* repeats within it are one item */
+#define GATE_PARK_MS      10000 /* a parked request is answered after it */
+#define GATE_BATCHES      256   /* newest drained batches that are known */
+#define GATE_BATCH_ITEMS  32    /* one transaction, one payload */
 #define GATE_PRACTITIONER 128
 
 /* A set with everything that its documents need; refcounted, immutable. */
@@ -45,7 +45,7 @@ struct gate_lease {
 	int64_t granted_ms; /* how long it was given for */
 	bool renewing;
 	int64_t retry_boot; /* not renewed again before */
-	bool darken; /* to be made dark; key wiped if wipe */
+	bool darken;        /* to be made dark; key wiped if wipe */
 	bool wipe;
 	bool lit; /* pages of it may be in the kernel's cache */
 	const struct gate_set *about;
@@ -54,14 +54,14 @@ struct gate_lease {
 
 struct gate_doc {
 	struct gate *g;
-	_Atomic unsigned refs; /* the handle and its jobs */
+	_Atomic unsigned refs;       /* the handle and its jobs */
 	struct gate_doc *next, **at; /* in gate.docs; gate.lock */
 	const struct gate_set *set;
 	uint32_t number;
 	char practitioner[GATE_PRACTITIONER];
-	_Atomic int dark; /* enum err; OK: may be read */
+	_Atomic int dark;         /* enum err; OK: may be read */
 	_Atomic unsigned reading; /* reads between decryption and reply */
-	pthread_mutex_t lock; /* guards the making of blob and doc */
+	pthread_mutex_t lock;     /* guards the making of blob and doc */
 	struct blob *_Atomic blob;
 	struct seal_doc *_Atomic doc;
 };
@@ -108,21 +108,21 @@ struct gate {
 
 	pthread_mutex_t lock;
 	pthread_cond_t jobs_cond, timer_cond, drained_cond;
-	struct gate_doc *docs;	   /* lock */
-	struct gate_lease *leases; /* lock */
+	struct gate_doc *docs;                      /* lock */
+	struct gate_lease *leases;                  /* lock */
 	struct gate_job *queue, **queue_end, *live; /* lock */
-	unsigned njobs;		   /* lock */
-	unsigned changes;	   /* lock: bits of registry_change */
-	struct gate_batch batch[GATE_BATCHES]; /* lock; ring */
-	uint64_t nbatches, drained; /* lock */
+	unsigned njobs;                             /* lock */
+	unsigned changes; /* lock: bits of registry_change */
+	struct gate_batch batch[GATE_BATCHES];      /* lock; ring */
+	uint64_t nbatches, drained;                 /* lock */
 	struct gate_denied denied[GATE_MAX_DENIED]; /* lock */
 
 	pthread_mutex_t sets_lock;
 	pthread_cond_t sets_cond;
-	bool sets_dirty;		     /* sets_lock */
-	const struct gate_catalog *catalog;  /* sets_lock */
-	struct gate_set_full **set;	     /* sets_lock; all known ones */
-	size_t nsets, cap_sets;		     /* sets_lock */
+	bool sets_dirty;                    /* sets_lock */
+	const struct gate_catalog *catalog; /* sets_lock */
+	struct gate_set_full **set;         /* sets_lock; all known ones */
+	size_t nsets, cap_sets;             /* sets_lock */
 
 	pthread_mutex_t lease_lock; /* one key request at a time */
 
@@ -199,8 +199,8 @@ bool gate_lease_ready(struct gate *g, const struct event_id *set);
  * Waits for the network.
  */
 enum err gate_lease_get(struct gate *g, const struct gate_set *set,
-    enum event_kind kind, const struct inquiry_id *inquiry, uint64_t seq)
-    must_check;
+    enum event_kind kind, const struct inquiry_id *inquiry,
+    uint64_t seq) must_check;
 
 /**
  * gate_lease_doc(g, d, head, out):
@@ -208,15 +208,14 @@ enum err gate_lease_get(struct gate *g, const struct gate_set *set,
  * Errors: NOKEY (no live lease), FORGED, FORMAT.
  */
 enum err gate_lease_doc(struct gate *g, const struct gate_doc *d,
-    const uint8_t head[static SEAL_DOC_HEAD], struct seal_doc **out)
-    must_check;
+    const uint8_t head[static SEAL_DOC_HEAD], struct seal_doc **out) must_check;
 
 /**
  * gate_lease_lit(g, set, practitioner):
  * Pages of ${set} may get into the kernel's cache from here on.
  */
-void gate_lease_lit(struct gate *g, const struct gate_set *set,
-    const char *practitioner);
+void gate_lease_lit(
+    struct gate *g, const struct gate_set *set, const char *practitioner);
 
 /**
  * gate_lease_find(g, set):
@@ -237,16 +236,15 @@ void gate_lease_free_all(struct gate *g);
  * Queue a copy of ${proto} (d, run, done, ctx, off, n, seq, inquiry).
  * Errors: BUSY, NOMEM.
  */
-enum err gate_job_add(struct gate *g, const struct gate_job *proto)
-    must_check;
+enum err gate_job_add(struct gate *g, const struct gate_job *proto) must_check;
 
 /**
  * gate_jobs_answer(g, match, ctx, e):
  * Answer every live job that ${match}(${ctx}, job) picks by ${e}.
  */
 void gate_jobs_answer(struct gate *g,
-    bool (*match)(const void *ctx, const struct gate_job *job),
-    const void *ctx, enum err e);
+    bool (*match)(const void *ctx, const struct gate_job *job), const void *ctx,
+    enum err e);
 
 /**
  * gate_jobs_run(arg):
@@ -268,8 +266,8 @@ void gate_doc_unref(struct gate_doc *d);
  * Errors: DENIED and its kin.
  */
 enum err gate_decide(struct gate *g, const struct gate_set *set,
-    const char *practitioner, enum event_right right, int64_t *out_until)
-    must_check;
+    const char *practitioner, enum event_right right,
+    int64_t *out_until) must_check;
 
 /**
  * gate_fresh(g, bound_ms):
@@ -287,8 +285,8 @@ int64_t gate_now(struct gate *g);
  * gate_practitioner(g, login, out):
  * The practitioner's id, cut to GATE_PRACTITIONER.
  */
-void gate_practitioner(struct gate *g, const char *login,
-    char out[static GATE_PRACTITIONER]);
+void gate_practitioner(
+    struct gate *g, const char *login, char out[static GATE_PRACTITIONER]);
 
 /* ---- gate/revoke.c ---- */
 
@@ -344,8 +342,8 @@ enum err gate_load_set(struct gate *g, struct registry_event *ev,
  * is in use.
  */
 enum err gate_name_set(struct gate *g, const struct registry_event *ev,
-    bool (*taken)(void *ctx, const char *name), void *ctx, char **out)
-    must_check;
+    bool (*taken)(void *ctx, const char *name), void *ctx,
+    char **out) must_check;
 
 /**
  * gate_name_equal(a, b):
@@ -359,8 +357,8 @@ bool gate_name_equal(const char *a, const char *b);
  * gate_blob(g, id, out):
  * Open a blob in the cache; fetch its leaves if it is not known yet.
  */
-enum err gate_blob(struct gate *g, const struct blob_id *id, struct blob **out)
-    must_check;
+enum err gate_blob(
+    struct gate *g, const struct blob_id *id, struct blob **out) must_check;
 
 /**
  * gate_blob_range(g, id, x, off, n):

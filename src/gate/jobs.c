@@ -93,8 +93,7 @@ gate_job_add(struct gate *g, const struct gate_job *proto)
 
 /* The first live job that matches, referenced. */
 static struct gate_job *
-pick(struct gate *g,
-    bool (*match)(const void *ctx, const struct gate_job *job),
+pick(struct gate *g, bool (*match)(const void *ctx, const struct gate_job *job),
     const void *ctx)
 {
 	struct gate_job *job;
@@ -111,8 +110,8 @@ pick(struct gate *g,
 
 void
 gate_jobs_answer(struct gate *g,
-    bool (*match)(const void *ctx, const struct gate_job *job),
-    const void *ctx, enum err e)
+    bool (*match)(const void *ctx, const struct gate_job *job), const void *ctx,
+    enum err e)
 {
 	struct gate_job *job;
 

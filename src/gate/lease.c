@@ -42,8 +42,8 @@ ask_rms(struct gate *g, const struct gate_set *set, enum event_kind kind,
 {
 	CLEANUP_BUF struct buf json = { 0 };
 	struct rms_release r;
-	enum err e = gate_drained_json(g, seq,
-	    clock_boot_ms() + GATE_PARK_MS, &json);
+	enum err e = gate_drained_json(
+	    g, seq, clock_boot_ms() + GATE_PARK_MS, &json);
 
 	if (e == ERR_OK)
 		e = rms_release_get(home_rms(g->home), kind, &set->id, inquiry,
@@ -51,8 +51,8 @@ ask_rms(struct gate *g, const struct gate_set *set, enum event_kind kind,
 	if (e != ERR_OK)
 		return e;
 	*lease_ms = r.lease_ms;
-	return home_open_sealed(g->home, r.key, sizeof(r.key),
-	    secret_bytes(key));
+	return home_open_sealed(
+	    g->home, r.key, sizeof(r.key), secret_bytes(key));
 }
 
 /* A patient opens the box in the key record; the access is in the journal. */
@@ -64,10 +64,9 @@ ask_record(struct gate *g, const struct gate_set *set, struct secret *key,
 	enum err e = rms_get_record(home_rms(g->home), &set->id, &r);
 
 	*lease_ms = PERSON_LEASE_MS;
-	return e == ERR_OK ?
-	    home_open_sealed(g->home, r.patient, sizeof(r.patient),
-		secret_bytes(key)) :
-	    e;
+	return e == ERR_OK ? home_open_sealed(g->home, r.patient,
+				 sizeof(r.patient), secret_bytes(key)) :
+			     e;
 }
 
 static enum err
@@ -122,8 +121,8 @@ obtain(struct gate *g, const struct gate_set *set, enum event_kind kind,
 }
 
 enum err
-gate_lease_get(struct gate *g, const struct gate_set *set,
-    enum event_kind kind, const struct inquiry_id *inquiry, uint64_t seq)
+gate_lease_get(struct gate *g, const struct gate_set *set, enum event_kind kind,
+    const struct inquiry_id *inquiry, uint64_t seq)
 {
 	enum err e = ERR_OK;
 
@@ -150,8 +149,8 @@ gate_lease_doc(struct gate *g, const struct gate_doc *d,
 }
 
 void
-gate_lease_lit(struct gate *g, const struct gate_set *set,
-    const char *practitioner)
+gate_lease_lit(
+    struct gate *g, const struct gate_set *set, const char *practitioner)
 {
 	struct gate_lease *l;
 

@@ -13,11 +13,12 @@
 #include "base/log.h"
 #include "base/text.h"
 
-#define LOOK_MS 1000	/* for new cards, and to try again */
-#define ASK_MS 60000	/* the RMS is asked this often without a hint */
-#define SOON_MS 200	/* the RMS may still be behind us: ask again after this, */
-#define SOON_TIMES 5	/* so often, each time twice as long */
-#define FINAL_MS 5000	/* a set that we hear of becomes final within */
+#define LOOK_MS 1000  /* for new cards, and to try again */
+#define ASK_MS  60000 /* the RMS is asked this often without a hint */
+#define SOON_MS 200   /* the RMS may still be behind us: ask again after this, \
+		       */
+#define SOON_TIMES 5  /* so often, each time twice as long */
+#define FINAL_MS   5000 /* a set that we hear of becomes final within */
 
 void
 gate_list_dirty(struct gate *g)
@@ -52,20 +53,20 @@ release_list(struct gate *g, const struct pubkey *patient,
 	enum err e = gate_record(g, &note, &inquiry, &seq);
 
 	if (e == ERR_OK)
-		e = gate_drained_json(g, seq, clock_boot_ms() + GATE_PARK_MS,
-		    &json);
+		e = gate_drained_json(
+		    g, seq, clock_boot_ms() + GATE_PARK_MS, &json);
 	if (e == ERR_OK)
 		e = rms_release_get(home_rms(g->home), EVENT_LIST, set,
 		    &inquiry, buf_text(&json), &r);
-	return e == ERR_OK ? home_open_sealed(g->home, r.key, sizeof(r.key),
-				 secret_bytes(key)) :
-			     e;
+	return e == ERR_OK ?
+	    home_open_sealed(g->home, r.key, sizeof(r.key), secret_bytes(key)) :
+	    e;
 }
 
 /* The follower may still be on its way to the block that holds the set. */
 static enum err
-learn_final(struct gate *g, const struct rms_set_ref *ref,
-    const struct secret *key)
+learn_final(
+    struct gate *g, const struct rms_set_ref *ref, const struct secret *key)
 {
 	CLEANUP(ledger_tx_free) struct ledger_tx *tx = NULL;
 	int64_t end = clock_boot_ms() + FINAL_MS;
@@ -74,8 +75,8 @@ learn_final(struct gate *g, const struct rms_set_ref *ref,
 	if (e != ERR_OK)
 		return e;
 	for (;;) {
-		e = registry_learn(home_registry(g->home), tx, &ref->entry,
-		    key);
+		e = registry_learn(
+		    home_registry(g->home), tx, &ref->entry, key);
 		if (e != ERR_NOTFOUND || clock_boot_ms() >= end || g->stop)
 			return e;
 		ledger_follow_kick(home_follower(g->home));
@@ -84,8 +85,8 @@ learn_final(struct gate *g, const struct rms_set_ref *ref,
 }
 
 static enum err
-learn_set(struct gate *g, const struct pubkey *patient,
-    const struct rms_set_ref *ref)
+learn_set(
+    struct gate *g, const struct pubkey *patient, const struct rms_set_ref *ref)
 {
 	CLEANUP(secret_free) struct secret *key = NULL;
 	struct event_id id;
@@ -177,8 +178,8 @@ keep_set(struct gate *g, struct gate_set_full *s)
 	pthread_mutex_lock(&g->sets_lock);
 	if (g->nsets == g->cap_sets) {
 		size_t cap = g->cap_sets ? g->cap_sets * 2 : 64;
-		struct gate_set_full **more = realloc(g->set,
-		    cap * sizeof(struct gate_set_full *));
+		struct gate_set_full **more = realloc(
+		    g->set, cap * sizeof(struct gate_set_full *));
 
 		if (more) {
 			g->set = more;
@@ -333,8 +334,9 @@ gate_list_run(void *arg)
 		bool dirty = wait_dirty(g, ms);
 		int64_t now = clock_boot_ms(), stamp = cards_changed(g);
 
-		if (g->stop || (!dirty && again == 0 && stamp == cards &&
-				   last == ERR_OK && now - asked < ASK_MS))
+		if (g->stop ||
+		    (!dirty && again == 0 && stamp == cards && last == ERR_OK &&
+			now - asked < ASK_MS))
 			continue;
 		again = dirty ? SOON_TIMES : again ? again - 1 : 0;
 		last = refresh(g);

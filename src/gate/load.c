@@ -7,8 +7,7 @@
 #define MAX_MANIFEST (256u << 20)
 
 static enum err
-manifest_bytes(struct gate *g, const struct registry_event *ev,
-    struct buf *out)
+manifest_bytes(struct gate *g, const struct registry_event *ev, struct buf *out)
 {
 	const struct blob_id *id = &ev->e->u.set.manifest;
 	CLEANUP(blobs_put) struct blob *x = NULL;
@@ -27,19 +26,19 @@ manifest_bytes(struct gate *g, const struct registry_event *ev,
 	to = buf_room(&sealed, (size_t)blobs_length(x));
 	e = to ? blobs_read(x, 0, to, sealed.len) : ERR_NOMEM;
 	if (e == ERR_OK)
-		e = registry_content_key(home_registry(g->home), &ev->id,
-		    &content);
+		e = registry_content_key(
+		    home_registry(g->home), &ev->id, &content);
 	if (e == ERR_OK)
 		e = seal_manifest_key(content, &ev->id, &key);
-	return e == ERR_OK ? seal_doc_open_whole(key, &ev->id, 0, sealed.p,
-				 sealed.len, out) :
-			     e;
+	return e == ERR_OK ?
+	    seal_doc_open_whole(key, &ev->id, 0, sealed.p, sealed.len, out) :
+	    e;
 }
 
 /* The root that the ledger's own bytes bear. */
 static enum err
-ledger_root(struct gate *g, const struct registry_event *ev,
-    uint8_t out[static 32])
+ledger_root(
+    struct gate *g, const struct registry_event *ev, uint8_t out[static 32])
 {
 	CLEANUP(ledger_tx_free) struct ledger_tx *tx = NULL;
 	const struct ledger_entry *entry;
@@ -49,8 +48,7 @@ ledger_root(struct gate *g, const struct registry_event *ev,
 	if (e != ERR_OK)
 		return e;
 	entry = ledger_entry_find(tx, &ev->entry);
-	root = entry ? seal_envelope_public(entry->value, entry->len) :
-		       NULL;
+	root = entry ? seal_envelope_public(entry->value, entry->len) : NULL;
 	if (root == NULL)
 		return ERR_FORGED;
 	memcpy(out, root, 32);
@@ -73,13 +71,14 @@ check_root(const struct registry_event *ev, const struct event_manifest *m,
 	seal_root(ids, m->n + 1, ours);
 	return memcmp(ours, root, 32) == 0 ?
 	    ERR_OK :
-	    err_say(ERR_FORGED, "a set's list of documents does not match "
-				"its root on the ledger");
+	    err_say(ERR_FORGED,
+		"a set's list of documents does not match "
+		"its root on the ledger");
 }
 
 enum err
-gate_load_set(struct gate *g, struct registry_event *ev,
-    struct gate_set_full **out)
+gate_load_set(
+    struct gate *g, struct registry_event *ev, struct gate_set_full **out)
 {
 	CLEANUP_BUF struct buf plain = { 0 };
 	CLEANUP(event_manifest_free) struct event_manifest *m = NULL;
@@ -88,8 +87,8 @@ gate_load_set(struct gate *g, struct registry_event *ev,
 	enum err e = manifest_bytes(g, ev, &plain);
 
 	if (e == ERR_OK)
-		e = event_manifest_read(plain.p, plain.len,
-		    ev->e->u.set.count, &m);
+		e = event_manifest_read(
+		    plain.p, plain.len, ev->e->u.set.count, &m);
 	if (e == ERR_OK)
 		e = ledger_root(g, ev, root);
 	if (e == ERR_OK)

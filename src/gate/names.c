@@ -61,8 +61,8 @@ gate_name_set(struct gate *g, const struct registry_event *ev,
 	struct text58 id;
 	int64_t when = s->period.start ? s->period.start : s->created;
 
-	registry_institution_name(home_registry(g->home), &s->custodian,
-	    custodian);
+	registry_institution_name(
+	    home_registry(g->home), &s->custodian, custodian);
 	if (asprintf(&raw, "%.10s %s (%s)", clock_text(when, date), s->title,
 		custodian) < 0) {
 		raw = NULL;

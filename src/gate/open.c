@@ -50,8 +50,8 @@ static enum err
 run_open(struct gate_job *job)
 {
 	struct gate_doc *d = job->d;
-	enum err e = gate_lease_get(d->g, d->set, EVENT_ACCESS, &job->inquiry,
-	    job->seq);
+	enum err e = gate_lease_get(
+	    d->g, d->set, EVENT_ACCESS, &job->inquiry, job->seq);
 
 	if (e == ERR_OK) {
 		gate_lease_lit(d->g, d->set, d->practitioner);
@@ -62,8 +62,7 @@ run_open(struct gate_job *job)
 
 /* What the policy says, and whether the ledger is known well enough. */
 static enum err
-may_open(struct gate *g, const struct gate_set *set,
-    const struct gate_who *who)
+may_open(struct gate *g, const struct gate_set *set, const struct gate_who *who)
 {
 	char practitioner[GATE_PRACTITIONER];
 	enum err e = gate_fresh(g, home_conf(g->home)->stale_open);

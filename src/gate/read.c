@@ -83,8 +83,8 @@ open_chunk(const struct gate_doc *d, const struct cut *c, uint8_t *out)
 	enum err e;
 
 	if (c->skip == 0 && c->take == c->sealed_n - 16)
-		return seal_doc_read(d->doc, c->index, c->sealed, c->sealed_n,
-		    out);
+		return seal_doc_read(
+		    d->doc, c->index, c->sealed, c->sealed_n, out);
 	e = seal_doc_read(d->doc, c->index, c->sealed, c->sealed_n, plain);
 	if (e == ERR_OK)
 		memcpy(out, plain + c->skip, c->take);
@@ -153,8 +153,8 @@ read_all(struct gate_doc *d, uint64_t off, uint8_t *out, size_t n)
  * and then waits for the count to fall.
  */
 enum err
-gate_doc_read(struct gate_doc *d, uint64_t off, void *p, size_t n,
-    size_t *out_n)
+gate_doc_read(
+    struct gate_doc *d, uint64_t off, void *p, size_t n, size_t *out_n)
 {
 	uint64_t size = gate_doc_size(d);
 	enum err e, dark;
@@ -206,8 +206,8 @@ run_fetch(struct gate_job *job)
 }
 
 enum err
-gate_doc_fetch(struct gate_doc *d, uint64_t off, size_t n, gate_done done,
-    void *ctx)
+gate_doc_fetch(
+    struct gate_doc *d, uint64_t off, size_t n, gate_done done, void *ctx)
 {
 	const struct gate_job job = {
 		.d = d,

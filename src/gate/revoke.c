@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "base/text.h"
 
-#define TICK_MS 200
+#define TICK_MS  200
 #define DRAIN_MS 2000
 #define RETRY_MS 5000
 
@@ -196,8 +196,8 @@ run_renew(struct gate_job *job)
 	enum err e = gate_record(g, &note, &job->inquiry, &job->seq);
 
 	if (e == ERR_OK)
-		e = gate_lease_get(g, d->set, EVENT_RENEW, &job->inquiry,
-		    job->seq);
+		e = gate_lease_get(
+		    g, d->set, EVENT_RENEW, &job->inquiry, job->seq);
 	if (e != ERR_OK)
 		log_warn("gate: the lease of set %s is not renewed: %s",
 		    TEXT58(&d->set->id), err_text(e));
@@ -239,9 +239,9 @@ renew(struct gate *g, int64_t now)
 	struct gate_doc *d;
 
 	while ((d = next_renewal(g, now)) != NULL) {
-		const struct gate_job job = { .d = d,
-			.run = run_renew,
-			.done = no_answer };
+		const struct gate_job job = {
+			.d = d, .run = run_renew, .done = no_answer
+		};
 
 		if (gate_job_add(g, &job) != ERR_OK)
 			log_warn("gate: too busy to renew a lease");
@@ -299,8 +299,8 @@ gate_timer_run(void *arg)
 		unsigned changes = wait_change(g);
 
 		round_of_the_clock(g);
-		if (changes & (REGISTRY_POLICY | REGISTRY_SETS |
-				  REGISTRY_ACCREDIT))
+		if (changes &
+		    (REGISTRY_POLICY | REGISTRY_SETS | REGISTRY_ACCREDIT))
 			gate_list_dirty(g);
 	}
 	return NULL;

@@ -28,14 +28,14 @@ how_to_ask(struct gate *g, const struct pubkey *patient, struct buf *out)
 static void
 status(struct gate *g, const struct pubkey *patient, struct buf *out)
 {
-	CLEANUP(gate_catalog_free) const struct gate_catalog *c =
-	    gate_catalog(g);
+	CLEANUP(gate_catalog_free)
+	const struct gate_catalog *c = gate_catalog(g);
 	struct ledger_head head;
 	char when[CLOCK_TEXT];
 
 	ledger_follow_head(home_follower(g->home), &head);
-	buf_fmt(out, "ledger height:     %llu\n",
-	    (unsigned long long)head.height);
+	buf_fmt(
+	    out, "ledger height:     %llu\n", (unsigned long long)head.height);
 	buf_fmt(out, "newest block:      %s\n",
 	    head.height ? clock_text(head.time, when) : "none");
 	buf_fmt(out, "new opens:         %s\n",

@@ -102,8 +102,8 @@ is_patient(void *ctx, const char *alias, const struct rms_card *card)
 }
 
 enum err
-home_card_of(struct home *h, const struct pubkey *patient,
-    struct rms_card *out, char *out_alias)
+home_card_of(struct home *h, const struct pubkey *patient, struct rms_card *out,
+    char *out_alias)
 {
 	struct search s = { patient, out, out_alias, false };
 	enum err e = home_cards(h, is_patient, &s);

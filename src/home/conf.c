@@ -9,7 +9,7 @@
 #include "base/text.h"
 
 #define AT(field) offsetof(struct home_conf, field)
-#define DAY 86400000LL
+#define DAY       86400000LL
 
 const struct conf_item home_items[] = {
 	{ "identity", "institution", CONF_TEXT, AT(institution), NULL, 0, 0,
@@ -125,8 +125,8 @@ home_conf_load(struct home *h)
 		return ERR_NOMEM;
 	e = conf_defaults(home_items, home_nitems, &h->conf);
 	if (e == ERR_OK)
-		e = conf_read(path, home_items, home_nitems, &people, h,
-		    &h->conf);
+		e = conf_read(
+		    path, home_items, home_nitems, &people, h, &h->conf);
 	if (e == ERR_NOTFOUND)
 		return err_say(e,
 		    "no home in '%s'; make one with 'consent keygen --home %s "

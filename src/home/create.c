@@ -65,8 +65,8 @@ read_joined(const char *dir, struct joined *out)
 	js_init(&r, j);
 	JS_58(&r, "institution", &out->institution);
 	JS_58(&r, "readingKey", &out->reading);
-	(void)snprintf(out->name, sizeof(out->name), "%s",
-	    js_text(&r, "name", 255));
+	(void)snprintf(
+	    out->name, sizeof(out->name), "%s", js_text(&r, "name", 255));
 	return r.err;
 }
 
@@ -86,8 +86,7 @@ write_request(const struct home_create_opts *o, const struct joined *inst,
 		return ERR_NOMEM;
 	js_print(j, &text);
 	buf_str(&text, "\n");
-	return text.err ? text.err :
-			  file_create(path, text.p, text.len, 0644);
+	return text.err ? text.err : file_create(path, text.p, text.len, 0644);
 }
 
 /* A new institution, or the reading key and id of the host to join. */
@@ -104,8 +103,8 @@ make_institution(const struct home_create_opts *o, const struct pubkey *host,
 			e = copy_file(o->join, o->dir, "reading.key");
 	} else {
 		seal_random(inst->institution.b, sizeof(inst->institution.b));
-		(void)snprintf(inst->name, sizeof(inst->name), "%s",
-		    o->institution_name);
+		(void)snprintf(
+		    inst->name, sizeof(inst->name), "%s", o->institution_name);
 		e = make_key(o, "reading.key", NULL, &reading);
 		if (e == ERR_OK)
 			inst->reading = *seal_identity_key(reading);
@@ -126,11 +125,9 @@ write_conf(const struct home_create_opts *o, const struct joined *inst)
 	if (e != ERR_OK)
 		return e;
 	if (inst)
-		buf_fmt(&text,
-		    "[identity]\ninstitution = %s\nhost_name = %s\n",
+		buf_fmt(&text, "[identity]\ninstitution = %s\nhost_name = %s\n",
 		    TEXT58(&inst->institution), o->host_name);
-	return text.err ? text.err :
-			  file_create(path, text.p, text.len, 0600);
+	return text.err ? text.err : file_create(path, text.p, text.len, 0600);
 }
 
 static enum err

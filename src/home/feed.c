@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "base/log.h"
 
-#define WAIT_MS 20000
+#define WAIT_MS   20000
 #define FEED_FILE 64
 
 static char *
@@ -34,8 +34,8 @@ home_feed_save(const struct home *h)
 {
 	CLEANUP(free) char *path = feed_path(h);
 	char text[FEED_FILE];
-	int n = snprintf(text, sizeof(text), "%llu\n",
-	    (unsigned long long)h->feed_next);
+	int n = snprintf(
+	    text, sizeof(text), "%llu\n", (unsigned long long)h->feed_next);
 
 	if (path && file_write(path, text, (size_t)n, 0600) != ERR_OK)
 		log_warn("home: %s", err_detail(ERR_IO));
@@ -56,15 +56,15 @@ row_tx(struct home *h, const struct rms_feed_row *row, struct ledger_tx **out)
 
 /* A content key that the RMS re-sealed to us: the ledger must bear it out. */
 static enum err
-learn(struct home *h, const struct rms_feed_row *row,
-    const struct ledger_tx *tx)
+learn(
+    struct home *h, const struct rms_feed_row *row, const struct ledger_tx *tx)
 {
 	CLEANUP(secret_free) struct secret *key = NULL;
 	enum err e = secret_new(SEAL_KEY, &key);
 
 	if (e == ERR_OK)
-		e = home_open_sealed(h, row->key, sizeof(row->key),
-		    secret_bytes(key));
+		e = home_open_sealed(
+		    h, row->key, sizeof(row->key), secret_bytes(key));
 	if (e == ERR_OK)
 		e = registry_learn(h->registry, tx, &row->entry, key);
 	return e;

@@ -31,8 +31,8 @@ load_reading(struct home *h, const struct home_opts *o)
 	for (h->nreading = 1; h->nreading < HOME_MAX_READING; h->nreading++) {
 		char name[32];
 
-		(void)snprintf(name, sizeof(name), "reading-%zu.key",
-		    h->nreading);
+		(void)snprintf(
+		    name, sizeof(name), "reading-%zu.key", h->nreading);
 		e = load_key(h, o, name, &h->reading[h->nreading]);
 		if (e == ERR_NOTFOUND)
 			break;
@@ -70,8 +70,8 @@ open_node(struct home *h)
 
 	if (o.has_generator &&
 	    text58_read(h->conf.generator, o.generator.b, 32) != ERR_OK)
-		return err_say(ERR_CONFIG,
-		    "ledger generator is not base58 of 32 bytes");
+		return err_say(
+		    ERR_CONFIG, "ledger generator is not base58 of 32 bytes");
 	if (h->conf.api_key_file) {
 		e = file_read(h->conf.api_key_file, 4096, &key);
 		while (key.len > 0 && key.p[key.len - 1] <= ' ')
@@ -128,8 +128,8 @@ open_registry(struct home *h, const struct home_opts *o)
 	if (h->has_institution) {
 		r.reader.has_institution = true;
 		r.reader.institution = h->institution;
-		r.reader.reading =
-		    (const struct seal_identity *const *)h->reading;
+		r.reader.reading = (const struct seal_identity *const *)
+				       h->reading;
 		r.reader.nreading = h->nreading;
 	} else
 		r.reader.account = h->id;

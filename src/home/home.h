@@ -107,8 +107,8 @@ struct ledger_follower *home_follower(struct home *h);
  * the person's account key.
  * Errors: FORGED.
  */
-enum err home_open_sealed(const struct home *h, const uint8_t *in, size_t n,
-    void *out) must_check;
+enum err home_open_sealed(
+    const struct home *h, const uint8_t *in, size_t n, void *out) must_check;
 
 /**
  * home_sync(h):
@@ -123,15 +123,15 @@ enum err home_sync(struct home *h) must_check;
  * Keep doing what home_sync() does in threads of their own.  ${hint}(ctx) is
  * called after each answer of the feed that brought something (may be NULL).
  */
-enum err home_start(struct home *h, void (*hint)(void *ctx), void *ctx)
-    must_check;
+enum err home_start(
+    struct home *h, void (*hint)(void *ctx), void *ctx) must_check;
 
 /* ---- sending events: home/send.c ---- */
 
 /* To whom an event is sealed beside the RMS; NULL: nobody. */
 struct home_to {
 	const struct rms_card *card; /* the patient's */
-	bool patient_slot;	     /* slot 1 */
+	bool patient_slot;           /* slot 1 */
 	const struct pubkey *institution, *representative;
 	const uint8_t *public; /* 32 bytes or NULL: random */
 };
@@ -152,16 +152,16 @@ enum err home_event(struct home *h, struct ledger_draft *d,
  * OK: it is durable in the outbox and at least one of node and RMS has it.
  * ${out_tx} may be NULL.
  */
-enum err home_commit(struct home *h, struct ledger_draft *d,
-    struct tx_id *out_tx) must_check;
+enum err home_commit(
+    struct home *h, struct ledger_draft *d, struct tx_id *out_tx) must_check;
 
 /**
  * home_wait_final(h, tx, ms):
  * Follow until ${tx} is in a final block.
  * Errors: PENDING (not within ${ms}; it stays in the outbox).
  */
-enum err home_wait_final(struct home *h, const struct tx_id *tx, int64_t ms)
-    must_check;
+enum err home_wait_final(
+    struct home *h, const struct tx_id *tx, int64_t ms) must_check;
 
 /* ---- cards and aliases: home/cards.c ---- */
 
@@ -172,16 +172,16 @@ enum err home_wait_final(struct home *h, const struct tx_id *tx, int64_t ms)
  * Errors: INVAL (name), EXISTS (the alias names another patient), CONFLICT
  * (the patient's RMS key differs from the one first seen).
  */
-enum err home_card_save(struct home *h, const char *name,
-    const struct rms_card *card) must_check;
+enum err home_card_save(
+    struct home *h, const char *name, const struct rms_card *card) must_check;
 
 /**
  * home_card_find(h, what, out):
  * The card that ${what} names: an alias, a file with a card, a card's text.
  * Errors: NOTFOUND, and those of rms_card_read().
  */
-enum err home_card_find(struct home *h, const char *what,
-    struct rms_card *out) must_check;
+enum err home_card_find(
+    struct home *h, const char *what, struct rms_card *out) must_check;
 
 /**
  * home_card_of(h, patient, out, out_alias):
@@ -206,16 +206,16 @@ enum err home_cards(struct home *h,
  * configuration ("login = id, Name"); else the login itself as both.
  * Borrowed from ${h} or ${login}.
  */
-void home_practitioner(struct home *h, const char *login,
-    const char **out_name, const char **out_id);
+void home_practitioner(struct home *h, const char *login, const char **out_name,
+    const char **out_id);
 
 /* ---- making a home: home/create.c ---- */
 
 struct home_create_opts {
 	const char *dir, *roots; /* roots: client.conf from the operator */
-	const char *seed;	 /* a Waves wallet's phrase, or NULL */
+	const char *seed;        /* a Waves wallet's phrase, or NULL */
 	const struct secret *passphrase; /* NULL: keys in clear */
-	const char *institution_name;	 /* NULL: a person */
+	const char *institution_name;    /* NULL: a person */
 	const char *join; /* another host's home of the same institution */
 	const char *host_name;
 };

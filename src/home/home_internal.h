@@ -8,9 +8,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define HOME_MAX_READING 16
+#define HOME_MAX_READING       16
 #define HOME_MAX_PRACTITIONERS 256
-#define HOME_CARD_FILE 4096
+#define HOME_CARD_FILE         4096
 
 struct home_practitioner {
 	char *login, *id, *name;
@@ -64,8 +64,8 @@ void home_conf_release(struct home *h);
  * home_feed_round(h, wait_ms, out_more):
  * Take what the RMS's feed has; ${out_more}: something came.
  */
-enum err home_feed_round(struct home *h, int64_t wait_ms, bool *out_more)
-    must_check;
+enum err home_feed_round(
+    struct home *h, int64_t wait_ms, bool *out_more) must_check;
 
 /**
  * home_feed_run(arg):

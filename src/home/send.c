@@ -7,8 +7,7 @@
 
 static enum err
 seal_event(struct home *h, const struct event *e, const struct home_to *to,
-    const struct seal_place *place, const struct secret *key,
-    struct buf *out)
+    const struct seal_place *place, const struct secret *key, struct buf *out)
 {
 	CLEANUP(secret_free) struct secret *fresh = NULL;
 	CLEANUP_BUF struct buf payload = { 0 };
@@ -28,8 +27,8 @@ seal_event(struct home *h, const struct event *e, const struct home_to *to,
 		key = fresh;
 	}
 	if (err == ERR_OK)
-		err = seal_envelope(place, &readers, to->public, key, &payload,
-		    out);
+		err = seal_envelope(
+		    place, &readers, to->public, key, &payload, out);
 	return err;
 }
 

@@ -12,9 +12,9 @@
 
 #include "http/http_internal.h"
 
-#define POOL_MAX 16 /* idle handles that are kept */
-#define WAIT_MS 1000
-#define CANCEL_MS 50
+#define POOL_MAX       16 /* idle handles that are kept */
+#define WAIT_MS        1000
+#define CANCEL_MS      50
 #define DEF_CONNECT_MS 5000
 #define DEF_TIMEOUT_MS 30000
 /* A longer body waits for leave ("Expect: 100-continue"): a peer that refuses
@@ -31,7 +31,7 @@ struct http_client {
 	struct http_client_opts opts; /* strings owned */
 	pthread_mutex_t lock;
 	struct handle *idle; /* lock */
-	size_t nidle;	     /* lock */
+	size_t nidle;        /* lock */
 };
 
 /* The answer being received. */
@@ -196,8 +196,9 @@ static bool
 build_headers(const struct http_call *call, struct curl_slist **out)
 {
 	bool typed = false;
-	bool ok = add_header(out, call->body_len > UNASKED_MAX ?
-		"Expect: 100-continue" : "Expect:") &&
+	bool ok = add_header(out,
+		      call->body_len > UNASKED_MAX ? "Expect: 100-continue" :
+						     "Expect:") &&
 	    add_header(out, "Accept: application/json, */*");
 
 	for (size_t i = 0; ok && call->headers && call->headers[i]; i++) {
@@ -220,8 +221,8 @@ set_method(CURL *h, const struct http_call *call)
 	if (head)
 		return curl_easy_setopt(h, CURLOPT_NOBODY, 1L);
 	if (with_body) {
-		rc = curl_easy_setopt(h, CURLOPT_POSTFIELDSIZE_LARGE,
-		    (curl_off_t)call->body_len);
+		rc = curl_easy_setopt(
+		    h, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body_len);
 		if (rc == CURLE_OK)
 			rc = curl_easy_setopt(h, CURLOPT_POSTFIELDS,
 			    call->body ? call->body : "");
@@ -264,8 +265,8 @@ set_common(CURL *h, const struct http_client_opts *o, int64_t timeout_ms)
 		rc = curl_easy_setopt(h, nums[i].option, nums[i].value);
 	for (size_t i = 0; rc == CURLE_OK && i < ARRAY_LEN(texts); i++)
 		if (texts[i].value)
-			rc = curl_easy_setopt(h, texts[i].option,
-			    texts[i].value);
+			rc = curl_easy_setopt(
+			    h, texts[i].option, texts[i].value);
 	return rc;
 }
 
@@ -277,8 +278,8 @@ set_sink(CURL *h, struct sink *sink)
 	if (rc == CURLE_OK)
 		rc = curl_easy_setopt(h, CURLOPT_WRITEDATA, sink);
 	if (rc == CURLE_OK && sink->max > 0) /* 0 would mean no limit */
-		rc = curl_easy_setopt(h, CURLOPT_MAXFILESIZE_LARGE,
-		    (curl_off_t)sink->max);
+		rc = curl_easy_setopt(
+		    h, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)sink->max);
 	return rc;
 }
 
@@ -355,8 +356,8 @@ static enum err
 run(struct http_client *c, struct handle *h, const struct http_call *call,
     struct http_answer *out)
 {
-	__attribute__((cleanup(free_headers))) struct curl_slist *headers =
-	    NULL;
+	__attribute__((
+	    cleanup(free_headers))) struct curl_slist *headers = NULL;
 	struct sink sink = { &out->body, call->max_answer, false };
 	CURLcode rc;
 
@@ -380,8 +381,7 @@ run(struct http_client *c, struct handle *h, const struct http_call *call,
 		rc = CURLE_FILESIZE_EXCEEDED;
 	if (rc != CURLE_OK)
 		return say(rc, call->url);
-	(void)curl_easy_getinfo(h->easy, CURLINFO_RESPONSE_CODE,
-	    &out->status);
+	(void)curl_easy_getinfo(h->easy, CURLINFO_RESPONSE_CODE, &out->status);
 	return ERR_OK;
 }
 

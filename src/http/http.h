@@ -23,8 +23,8 @@
 /* One request; everything is borrowed for the time of the handler's call. */
 struct http_request {
 	const char *method;
-	const char *path; /* as sent, without the query */
-	const char *query; /* as sent after '?', "" if none */
+	const char *path;                   /* as sent, without the query */
+	const char *query;                  /* as sent after '?', "" if none */
 	const char *seg[HTTP_MAX_SEGMENTS]; /* decoded path parts for {} */
 	size_t nseg;
 	const uint8_t *body;
@@ -61,8 +61,8 @@ struct http_reply {
  * Answer ${json}, which is released.
  * Errors: NOMEM.
  */
-enum err http_reply_json(struct http_reply *r, unsigned status, json_t *json)
-    must_check;
+enum err http_reply_json(
+    struct http_reply *r, unsigned status, json_t *json) must_check;
 
 /**
  * http_reply_park(r, until_boot_ms):
@@ -84,8 +84,8 @@ struct http_route {
 };
 
 struct http_listen_opts {
-	const char *address; /* "127.0.0.1", "::1", ... */
-	uint16_t port;	     /* 0: any */
+	const char *address;            /* "127.0.0.1", "::1", ... */
+	uint16_t port;                  /* 0: any */
 	const char *tls_cert, *tls_key; /* PEM files; both NULL: in clear */
 	unsigned threads, max_connections, max_per_address;
 	unsigned idle_s; /* a silent connection is closed */
@@ -130,7 +130,7 @@ DEFINE_CLEANUP(struct http_listener *, http_close);
 /* ---- client: http/client.c ---- */
 
 struct http_client_opts {
-	const char *ca_file;	/* NULL: the system's */
+	const char *ca_file;    /* NULL: the system's */
 	const char *pinned_key; /* "sha256//base64", NULL: none */
 	int64_t connect_ms, timeout_ms;
 };
@@ -142,8 +142,8 @@ struct http_client; /* a pool of connections; any thread */
  * Make a client.  Only http:// and https:// are spoken, redirects are not
  * followed, TLS is 1.3 at least.
  */
-enum err http_client_new(const struct http_client_opts *opts,
-    struct http_client **out) must_check;
+enum err http_client_new(
+    const struct http_client_opts *opts, struct http_client **out) must_check;
 
 /**
  * http_client_free(c):
@@ -154,11 +154,12 @@ DEFINE_CLEANUP(struct http_client *, http_client_free);
 
 struct http_call {
 	const char *method, *url;
-	const char *const *headers; /* "Name: value", NULL-terminated, or NULL */
+	const char *const
+	    *headers; /* "Name: value", NULL-terminated, or NULL */
 	const void *body;
 	size_t body_len;
-	size_t max_answer;  /* a longer one is TOOBIG */
-	int64_t timeout_ms; /* 0: the client's */
+	size_t max_answer;           /* a longer one is TOOBIG */
+	int64_t timeout_ms;          /* 0: the client's */
 	const volatile bool *cancel; /* NULL, or true ends the call */
 };
 

@@ -15,7 +15,7 @@
 #include "http/http.h"
 
 #define HTTP_MAX_PARTS 16
-#define HTTP_MAX_ARGS 16
+#define HTTP_MAX_ARGS  16
 
 struct http_arg {
 	const char *name, *value;
@@ -28,18 +28,18 @@ struct http_exchange {
 	char *work; /* the same, taken apart and decoded in place */
 	struct http_request req;
 	const struct http_route *route; /* NULL: the fallback's */
-	enum err refused; /* answer this instead of a handler's */
+	enum err refused;               /* answer this instead of a handler's */
 	unsigned refused_status;
 	const char *refused_why;
 	struct http_arg args[HTTP_MAX_ARGS];
 	size_t nargs;
 	struct buf body;
 	bool begun;
-	bool counted;	 /* in l->running */
-	uint64_t passed; /* body bytes seen, kept or not */
-	bool parked;			    /* l->lock: in l's list */
-	struct http_exchange *prev, *next;  /* l->lock */
-	int64_t until;			    /* l->lock */
+	bool counted;                      /* in l->running */
+	uint64_t passed;                   /* body bytes seen, kept or not */
+	bool parked;                       /* l->lock: in l's list */
+	struct http_exchange *prev, *next; /* l->lock */
+	int64_t until;                     /* l->lock */
 };
 
 struct http_listener {
@@ -52,9 +52,9 @@ struct http_listener {
 	atomic_bool closing;
 	atomic_uint wakes; /* grows by each http_wake() */
 	pthread_mutex_t lock;
-	pthread_cond_t changed; /* list, running or closing */
+	pthread_cond_t changed;       /* list, running or closing */
 	struct http_exchange *parked; /* lock */
-	size_t running;		      /* lock: requests being answered */
+	size_t running;               /* lock: requests being answered */
 	pthread_t ticker;
 	bool ticking;
 };
@@ -69,16 +69,16 @@ void http_init(void);
  * http_exchange_new(cls, uri, conn):
  * Begin an exchange for libmicrohttpd; NULL without memory.
  */
-void *http_exchange_new(void *cls, const char *uri,
-    struct MHD_Connection *conn);
+void *http_exchange_new(
+    void *cls, const char *uri, struct MHD_Connection *conn);
 
 /**
  * http_exchange_run(cls, conn, url, method, version, data, size, con_cls):
  * Take body bytes or, at the end, have the request answered.
  */
 enum MHD_Result http_exchange_run(void *cls, struct MHD_Connection *conn,
-    const char *url, const char *method, const char *version,
-    const char *data, size_t *size, void **con_cls);
+    const char *url, const char *method, const char *version, const char *data,
+    size_t *size, void **con_cls);
 
 /**
  * http_exchange_end(cls, conn, con_cls, why):
@@ -111,8 +111,8 @@ void *http_park_ticker(void *l);
  * http_send(x, e, reply):
  * Answer ${reply}, or the error ${e}; ${reply} is released.
  */
-enum MHD_Result http_send(struct http_exchange *x, enum err e,
-    struct http_reply *reply);
+enum MHD_Result http_send(
+    struct http_exchange *x, enum err e, struct http_reply *reply);
 
 /**
  * http_reply_release(reply):

@@ -12,8 +12,8 @@
 #include "base/log.h"
 #include "http/http_internal.h"
 
-#define DRAIN_S 5 /* how long http_close() waits for running answers */
-#define PEM_MAX 65536
+#define DRAIN_S        5 /* how long http_close() waits for running answers */
+#define PEM_MAX        65536
 #define TLS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3"
 
 enum { DEF_THREADS = 2, DEF_CONNECTIONS = 256, DEF_IDLE_S = 30 };
@@ -48,13 +48,13 @@ read_place(const char *address, uint16_t port, struct place *out)
 		out->loopback = IN6_IS_ADDR_LOOPBACK(&out->u.in6.sin6_addr);
 		return ERR_OK;
 	}
-	return err_say(ERR_INVAL, "'%s' is no IP address to listen on",
-	    address);
+	return err_say(
+	    ERR_INVAL, "'%s' is no IP address to listen on", address);
 }
 
 static enum err
-open_socket(const struct http_listen_opts *o, const struct place *place,
-    int *out)
+open_socket(
+    const struct http_listen_opts *o, const struct place *place, int *out)
 {
 	CLEANUP_FD int fd = -1;
 	int on = 1;
@@ -63,8 +63,8 @@ open_socket(const struct http_listen_opts *o, const struct place *place,
 	    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0 ||
 	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0)
-		return err_say(ERR_IO, "cannot make a socket: %s",
-		    strerror(errno));
+		return err_say(
+		    ERR_IO, "cannot make a socket: %s", strerror(errno));
 	if (bind(fd, &place->u.sa, place->len) != 0 || listen(fd, 128) != 0)
 		return err_say(errno == EADDRINUSE ? ERR_BUSY : ERR_IO,
 		    "cannot listen on %s port %u: %s", o->address, o->port,
@@ -81,8 +81,8 @@ port_of(int fd)
 
 	if (getsockname(fd, &p.u.sa, &p.len) != 0)
 		return 0;
-	return ntohs(p.u.sa.sa_family == AF_INET ? p.u.in4.sin_port :
-						   p.u.in6.sin6_port);
+	return ntohs(
+	    p.u.sa.sa_family == AF_INET ? p.u.in4.sin_port : p.u.in6.sin6_port);
 }
 
 static void __attribute__((format(printf, 2, 0)))
@@ -97,8 +97,7 @@ library_log(void *cls, const char *fmt, va_list ap)
 }
 
 static enum err
-start_daemon(struct http_listener *l, int fd, const char *cert,
-    const char *key)
+start_daemon(struct http_listener *l, int fd, const char *cert, const char *key)
 {
 	const struct http_listen_opts *o = &l->opts;
 	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD |
@@ -114,15 +113,15 @@ start_daemon(struct http_listener *l, int fd, const char *cert,
 
 	if (cert)
 		flags |= MHD_USE_TLS;
-	l->daemon = MHD_start_daemon(flags, 0, NULL, NULL, http_exchange_run,
-	    l, MHD_OPTION_EXTERNAL_LOGGER, library_log, NULL,
+	l->daemon = MHD_start_daemon(flags, 0, NULL, NULL, http_exchange_run, l,
+	    MHD_OPTION_EXTERNAL_LOGGER, library_log, NULL,
 	    MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE,
 	    o->threads, MHD_OPTION_CONNECTION_LIMIT, o->max_connections,
 	    MHD_OPTION_PER_IP_CONNECTION_LIMIT, o->max_per_address,
 	    MHD_OPTION_CONNECTION_TIMEOUT, o->idle_s,
 	    MHD_OPTION_URI_LOG_CALLBACK, http_exchange_new, l,
-	    MHD_OPTION_NOTIFY_COMPLETED, http_exchange_end, l,
-	    MHD_OPTION_ARRAY, cert ? tls : none, MHD_OPTION_END);
+	    MHD_OPTION_NOTIFY_COMPLETED, http_exchange_end, l, MHD_OPTION_ARRAY,
+	    cert ? tls : none, MHD_OPTION_END);
 	if (l->daemon)
 		return ERR_OK;
 	return err_say(ERR_IO, "cannot start the listener%s",
@@ -144,7 +143,8 @@ start(struct http_listener *l)
 		return err_say(ERR_INVAL,
 		    "a certificate needs its key and a key its certificate");
 	if (!o->tls_cert && !place.loopback)
-		return err_say(ERR_INVAL, "clear text only on a loopback "
+		return err_say(ERR_INVAL,
+		    "clear text only on a loopback "
 		    "address, not on %s; give a certificate and a key",
 		    o->address);
 	if (o->tls_cert &&
@@ -154,8 +154,8 @@ start(struct http_listener *l)
 	if ((e = open_socket(o, &place, &fd)))
 		return e;
 	l->port = port_of(fd);
-	e = start_daemon(l, fd, o->tls_cert ? buf_text(&cert) : NULL,
-	    buf_text(&key));
+	e = start_daemon(
+	    l, fd, o->tls_cert ? buf_text(&cert) : NULL, buf_text(&key));
 	if (e == ERR_OK)
 		fd = -1; /* the daemon's now */
 	return e;

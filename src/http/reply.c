@@ -80,8 +80,8 @@ make_response(struct http_reply *r)
 	struct buf *b;
 
 	if (r->fd >= 0) {
-		res = MHD_create_response_from_fd_at_offset64(r->length,
-		    r->fd, r->offset);
+		res = MHD_create_response_from_fd_at_offset64(
+		    r->length, r->fd, r->offset);
 		if (res)
 			r->fd = -1;
 		return res;
@@ -90,8 +90,8 @@ make_response(struct http_reply *r)
 	if (b == NULL)
 		return NULL;
 	*b = r->body;
-	res = MHD_create_response_from_buffer_with_free_callback_cls(b->len,
-	    b->p, free_body, b);
+	res = MHD_create_response_from_buffer_with_free_callback_cls(
+	    b->len, b->p, free_body, b);
 	if (res)
 		r->body = (struct buf){ 0 };
 	else
@@ -113,8 +113,8 @@ add_headers(struct MHD_Response *res, const struct http_reply *r, bool last)
 		return false;
 	return MHD_add_response_header(res, "Cache-Control", "no-store") ==
 	    MHD_YES &&
-	    MHD_add_response_header(res, "X-Content-Type-Options",
-		"nosniff") == MHD_YES;
+	    MHD_add_response_header(res, "X-Content-Type-Options", "nosniff") ==
+	    MHD_YES;
 }
 
 enum MHD_Result

@@ -176,8 +176,9 @@ commit(struct journal *j, size_t first_bytes)
 		e = write_group(j, group, &at, &bytes);
 	if (e)
 		log_error("journal: %s%s", err_detail(e),
-		    j->broken ? "; nothing is recorded until it is opened anew"
-			      : "");
+		    j->broken ?
+			"; nothing is recorded until it is opened anew" :
+			"");
 	(void)pthread_mutex_lock(&j->lock);
 	if (e == ERR_OK) {
 		publish_locked(j, group, &at, bytes);

@@ -30,8 +30,8 @@ start(struct journal *j)
 	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
 	j->started = rc == 0;
 	return rc ? err_say(err_from_errno(rc), "cannot start a thread: %s",
-			strerror(rc))
-		  : ERR_OK;
+			strerror(rc)) :
+		    ERR_OK;
 }
 
 static enum err
@@ -59,8 +59,8 @@ journal_new(const struct journal_opts *opts)
 		return NULL;
 	j->lock_fd = j->fd = -1;
 	j->queue_end = &j->queue;
-	j->segment_bytes = opts->segment_bytes ? (uint32_t)opts->segment_bytes
-					       : DEFAULT_SEGMENT;
+	j->segment_bytes = opts->segment_bytes ? (uint32_t)opts->segment_bytes :
+						 DEFAULT_SEGMENT;
 	(void)pthread_mutex_init(&j->lock, NULL);
 	(void)pthread_mutex_init(&j->drop_lock, NULL);
 	(void)pthread_cond_init(&j->work, NULL);

@@ -24,7 +24,7 @@ struct journal;
 struct journal_opts {
 	const char *dir; /* made if missing, 0700; one process at a time */
 	const struct secret *key; /* 32 bytes; copied */
-	uint64_t segment_bytes;	  /* 0: 4 MiB */
+	uint64_t segment_bytes;   /* 0: 4 MiB */
 };
 
 /**
@@ -35,8 +35,8 @@ struct journal_opts {
  * detail names segment and record), NOKEY (another identity's journal),
  * UNSUPPORTED (version), NOSPACE, IO.
  */
-enum err journal_open(const struct journal_opts *opts, struct journal **out)
-    must_check;
+enum err journal_open(
+    const struct journal_opts *opts, struct journal **out) must_check;
 
 /**
  * journal_close(j):
@@ -51,8 +51,8 @@ DEFINE_CLEANUP(struct journal *, journal_close);
  * receives its number, the first is 1.
  * Errors: TOOBIG, JOURNAL (nothing may be released), NOSPACE.
  */
-enum err journal_append(struct journal *j, const void *p, size_t n,
-    uint64_t *out_seq) must_check;
+enum err journal_append(
+    struct journal *j, const void *p, size_t n, uint64_t *out_seq) must_check;
 
 /**
  * journal_last(j):
@@ -80,15 +80,15 @@ void journal_poke(struct journal *j);
  * Errors: CORRUPT, IO, NOTFOUND (${from} lies before the first kept one).
  */
 enum err journal_read(struct journal *j, uint64_t from,
-    bool (*fn)(void *ctx, uint64_t seq, const void *p, size_t n), void *ctx)
-    must_check;
+    bool (*fn)(void *ctx, uint64_t seq, const void *p, size_t n),
+    void *ctx) must_check;
 
 /**
  * journal_head(j, out_seq, out_hash):
  * The newest durable record and the hash of the chain up to it.
  */
-void journal_head(struct journal *j, uint64_t *out_seq,
-    uint8_t out_hash[static 32]);
+void journal_head(
+    struct journal *j, uint64_t *out_seq, uint8_t out_hash[static 32]);
 
 /**
  * journal_drop(j, before):

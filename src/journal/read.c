@@ -131,19 +131,19 @@ visit_segment(struct journal *j, struct place *at, struct visit *v)
 		return ERR_NOMEM;
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
-		return errno == ENOENT
-		    ? gone(j, at->seq)
-		    : err_say(err_from_errno(errno), "cannot open '%s': %s",
-			  path, strerror(errno));
+		return errno == ENOENT ?
+		    gone(j, at->seq) :
+		    err_say(err_from_errno(errno), "cannot open '%s': %s", path,
+			strerror(errno));
 	while (e == ERR_OK && !v->stop && at->off < at->used) {
 		size_t n = at->used - at->off;
 
 		n = n < WINDOW ? n : WINDOW;
 		e = file_pread(fd, window, n, at->off);
 		if (e)
-			return e == ERR_CORRUPT
-			    ? damaged(j, at)
-			    : err_say(e, "cannot read '%s'", path);
+			return e == ERR_CORRUPT ?
+			    damaged(j, at) :
+			    err_say(e, "cannot read '%s'", path);
 		e = visit_window(j, window, n, at, v);
 	}
 	return e;

@@ -93,10 +93,10 @@ read_file(struct scan *s, struct journal_link *before)
 	if (s->bytes == NULL)
 		return ERR_NOMEM;
 	e = file_pread(s->fd, s->bytes, have, 0);
-	return e
-	    ? err_say(e, "cannot read segment %016" PRIx64 " of journal '%s'",
-		  s->seg->first, s->j->dir)
-	    : ERR_OK;
+	return e ?
+	    err_say(e, "cannot read segment %016" PRIx64 " of journal '%s'",
+		s->seg->first, s->j->dir) :
+	    ERR_OK;
 }
 
 /* CORRUPT tells of the record; anything else must not look like that. */
@@ -189,8 +189,8 @@ cut_tail(const struct scan *s, uint32_t end)
 	if (e == ERR_OK && fdatasync(s->fd) != 0)
 		e = err_from_errno(errno);
 	return e ? err_say(e, "cannot cut the tail of journal '%s': %s",
-		       s->j->dir, err_text(e))
-		 : ERR_OK;
+		       s->j->dir, err_text(e)) :
+		   ERR_OK;
 }
 
 static enum err

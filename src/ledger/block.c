@@ -3,7 +3,7 @@
 
 #include "base/log.h"
 
-#define MAX_BLOCK_TXS 65536
+#define MAX_BLOCK_TXS    65536
 #define ATOMIC_CONTAINER 120
 
 void
@@ -44,8 +44,8 @@ static enum err
 append(struct ledger_tx ***tx, size_t *n, struct ledger_tx *one)
 {
 	if ((*n & (*n - 1)) == 0) { /* full: sizes are powers of two */
-		struct ledger_tx **more = realloc(*tx,
-		    (*n ? 2 * *n : 1) * sizeof(*more));
+		struct ledger_tx **more = realloc(
+		    *tx, (*n ? 2 * *n : 1) * sizeof(*more));
 
 		if (more == NULL) {
 			ledger_tx_free(one);
@@ -116,8 +116,8 @@ gather_container(struct gather *g, const json_t *j)
 	enum err e = ERR_OK;
 
 	if (!json_is_array(inner) || json_array_size(inner) > MAX_BLOCK_TXS)
-		return err_say(ERR_FORMAT,
-		    "an atomic container has no transactions");
+		return err_say(
+		    ERR_FORMAT, "an atomic container has no transactions");
 	for (size_t i = 0; e == ERR_OK && i < json_array_size(inner); i++) {
 		const json_t *t = json_array_get(inner, i);
 
@@ -189,8 +189,9 @@ read_txs(struct js *r, struct ledger_block *b, bool pinned, struct buf *ids)
 		e = gather_one(&g, json_array_get(txs, i), &id);
 		buf_put(ids, id.b, sizeof(id.b));
 	}
-	if (e == ERR_OK && js_int_opt(r, "transactionCount", 0, INT64_MAX,
-			       (int64_t)b->nall) != (int64_t)b->nall)
+	if (e == ERR_OK &&
+	    js_int_opt(r, "transactionCount", 0, INT64_MAX, (int64_t)b->nall) !=
+		(int64_t)b->nall)
 		return err_say(ERR_FORMAT,
 		    "block %llu does not have as many transactions as it says",
 		    (unsigned long long)b->height);
@@ -207,11 +208,11 @@ check_signature(struct ledger_block *b, const struct pubkey *generator,
 
 	if (ID_EQ(&b->generator, &none) || ID_EQ(&b->generator, generator)) {
 		b->generator = *generator;
-		ledger_block_bytes(b, (const struct tx_id *)ids->p, b->nall,
-		    &bytes);
-		e = bytes.err ? bytes.err :
-				seal_verify(generator, SEAL_BLOCK, NULL,
-				    &bytes, &b->id);
+		ledger_block_bytes(
+		    b, (const struct tx_id *)ids->p, b->nall, &bytes);
+		e = bytes.err ?
+		    bytes.err :
+		    seal_verify(generator, SEAL_BLOCK, NULL, &bytes, &b->id);
 	}
 	if (e == ERR_FORGED)
 		return err_say(e,

@@ -7,9 +7,8 @@
 
 #include "base/log.h"
 
-static enum err
-get(struct ledger_follower *f, size_t max, json_t **out, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
+static enum err get(struct ledger_follower *f, size_t max, json_t **out,
+    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
 static enum err
 get(struct ledger_follower *f, size_t max, json_t **out, const char *fmt, ...)
@@ -83,8 +82,8 @@ load_base(struct ledger_follower *f, const struct ledger_mark *at)
 	if (e == ERR_NOTFOUND)
 		return fork_at(at);
 	if (e == ERR_OK)
-		e = ledger_block_read(j,
-		    n->has_generator ? &n->generator : NULL, &b);
+		e = ledger_block_read(
+		    j, n->has_generator ? &n->generator : NULL, &b);
 	if (e)
 		return e;
 	if (b->height != at->height || !ID_EQ(&b->id, &at->id))
@@ -195,8 +194,8 @@ take_block(struct ledger_follower *f, const json_t *j, struct ledger_mark *at)
 {
 	CLEANUP(ledger_block_free) struct ledger_block *b = NULL;
 	const struct ledger_node *n = f->node;
-	enum err e = ledger_block_read(j,
-	    n->has_generator ? &n->generator : NULL, &b);
+	enum err e = ledger_block_read(
+	    j, n->has_generator ? &n->generator : NULL, &b);
 
 	if (e == ERR_OK)
 		e = check_link(f, at, b);
@@ -238,9 +237,9 @@ take_blocks(struct ledger_follower *f, struct ledger_mark *at)
 			continue;
 		}
 		/* heights above the tip are left out, but one must be there */
-		if (e == ERR_OK && (!json_is_array(j) ||
-				       json_array_size(j) == 0 ||
-				       json_array_size(j) > n))
+		if (e == ERR_OK &&
+		    (!json_is_array(j) || json_array_size(j) == 0 ||
+			json_array_size(j) > n))
 			e = err_say(ERR_FORMAT,
 			    "the node does not answer the blocks from %llu on",
 			    (unsigned long long)from);
@@ -256,8 +255,8 @@ take_pool(struct ledger_follower *f)
 	CLEANUP_JS json_t *j = NULL;
 	struct ledger_tx **tx = NULL;
 	size_t n = 0;
-	enum err e = get(f, LEDGER_BLOCKS_ANSWER, &j,
-	    "/transactions/unconfirmed");
+	enum err e = get(
+	    f, LEDGER_BLOCKS_ANSWER, &j, "/transactions/unconfirmed");
 
 	if (e == ERR_NOTFOUND) /* this kind of node does not show it */
 		return ERR_OK;

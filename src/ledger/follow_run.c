@@ -4,18 +4,18 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define BACKOFF_MS 100
+#define BACKOFF_MS     100
 #define BACKOFF_MAX_MS 2000
 
 enum err
-ledger_follow_new(const struct ledger_follow_opts *opts,
-    struct ledger_follower **out)
+ledger_follow_new(
+    const struct ledger_follow_opts *opts, struct ledger_follower **out)
 {
 	CLEANUP(ledger_follow_free) struct ledger_follower *f = NULL;
 
 	if (opts->final_depth > LEDGER_MAX_DEPTH)
-		return err_say(ERR_INVAL,
-		    "blocks are final after at most %d", LEDGER_MAX_DEPTH);
+		return err_say(ERR_INVAL, "blocks are final after at most %d",
+		    LEDGER_MAX_DEPTH);
 	f = calloc(1, sizeof(*f));
 	if (f == NULL)
 		return ERR_NOMEM;
@@ -88,8 +88,8 @@ run(void *arg)
 		log_change(f, &logged, e);
 		if (e == ERR_OK) {
 			pause = BACKOFF_MS;
-			ledger_node_wait(f->node, f->tip, f->poll_ms,
-			    &f->kicked);
+			ledger_node_wait(
+			    f->node, f->tip, f->poll_ms, &f->kicked);
 			continue;
 		}
 		ledger_nap(pause, &f->kicked);
@@ -107,8 +107,8 @@ ledger_follow_start(struct ledger_follower *f)
 	int rc = pthread_create(&f->thread, NULL, run, f);
 
 	if (rc)
-		return err_say(err_from_errno(rc),
-		    "cannot start the ledger follower");
+		return err_say(
+		    err_from_errno(rc), "cannot start the ledger follower");
 	f->started = true;
 	return ERR_OK;
 }

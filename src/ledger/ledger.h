@@ -22,10 +22,10 @@
 /* ---- transactions: ledger/tx.c, ledger/tx_json.c ---- */
 
 #define LEDGER_MAX_ENTRIES 100
-#define LEDGER_MAX_TX 150000	 /* of ours; a node takes 153 600 */
-#define LEDGER_MAX_TX_ANY 153600 /* of anybody's, full bytes */
-#define LEDGER_MAX_VALUE 32767
-#define LEDGER_MAX_KEY 300 /* UTF-8 bytes of 100 UTF-16 units */
+#define LEDGER_MAX_TX      150000 /* of ours; a node takes 153 600 */
+#define LEDGER_MAX_TX_ANY  153600 /* of anybody's, full bytes */
+#define LEDGER_MAX_VALUE   32767
+#define LEDGER_MAX_KEY     300 /* UTF-8 bytes of 100 UTF-16 units */
 
 enum ledger_value { /* as on the wire */
 	LEDGER_INTEGER = 0,
@@ -53,9 +53,9 @@ struct ledger_tx {
 	uint8_t badge; /* v3: 0 none, 1 without, 2 with trusted sender */
 	uint8_t trusted[26];
 	struct sig proof;
-	struct tx_id id;  /* filled in by encode, sign, read */
-	uint64_t height;  /* 0: unconfirmed or unknown */
-	struct buf body;  /* the signed bytes */
+	struct tx_id id; /* filled in by encode, sign, read */
+	uint64_t height; /* 0: unconfirmed or unknown */
+	struct buf body; /* the signed bytes */
 };
 
 /**
@@ -76,8 +76,8 @@ DEFINE_CLEANUP(struct ledger_tx *, ledger_tx_free);
  * Add a binary entry (copied).
  * Errors: TOOBIG, INVAL (key), NOMEM.
  */
-enum err ledger_tx_binary(struct ledger_tx *tx, const char *key, const void *p,
-    size_t n) must_check;
+enum err ledger_tx_binary(
+    struct ledger_tx *tx, const char *key, const void *p, size_t n) must_check;
 
 /**
  * ledger_tx_encode(tx):
@@ -96,16 +96,16 @@ size_t ledger_tx_full_size(const struct ledger_tx *tx);
  * ledger_tx_sign(tx, id):
  * Set sender and author to ${id}, encode, sign.
  */
-enum err ledger_tx_sign(struct ledger_tx *tx, const struct seal_identity *id)
-    must_check;
+enum err ledger_tx_sign(
+    struct ledger_tx *tx, const struct seal_identity *id) must_check;
 
 /**
  * ledger_tx_json(tx, chain_byte, out):
  * Return the JSON of a broadcast or answer (with id, sender, author; height if
  * known), a new reference.
  */
-enum err ledger_tx_json(const struct ledger_tx *tx, uint8_t chain_byte,
-    json_t **out) must_check;
+enum err ledger_tx_json(
+    const struct ledger_tx *tx, uint8_t chain_byte, json_t **out) must_check;
 
 /**
  * ledger_tx_read(json, out):
@@ -118,11 +118,11 @@ enum err ledger_tx_read(const json_t *json, struct ledger_tx **out) must_check;
 /* What a node must tell apart when it answers a broadcast. */
 enum ledger_tx_flaw {
 	LEDGER_FLAW_NONE,
-	LEDGER_FLAW_JSON,     /* wrong member types: 400/1 */
-	LEDGER_FLAW_BIG,      /* 400/10 */
-	LEDGER_FLAW_KEY,      /* invalid public key: 400/108 */
-	LEDGER_FLAW_PROOF,    /* not one proof, or a wrong signature: 400/112 */
-	LEDGER_FLAW_CUSTOM,   /* duplicate or empty keys, version: 400/199 */
+	LEDGER_FLAW_JSON,   /* wrong member types: 400/1 */
+	LEDGER_FLAW_BIG,    /* 400/10 */
+	LEDGER_FLAW_KEY,    /* invalid public key: 400/108 */
+	LEDGER_FLAW_PROOF,  /* not one proof, or a wrong signature: 400/112 */
+	LEDGER_FLAW_CUSTOM, /* duplicate or empty keys, version: 400/199 */
 };
 
 /**
@@ -139,8 +139,7 @@ enum err ledger_tx_read_strict(const json_t *json, struct ledger_tx **out,
  * ledger_entry_name(key, out):
  * Write the entry key's text into ${out}.
  */
-const char *ledger_entry_name(const struct entry_key *key,
-    struct text58 *out);
+const char *ledger_entry_name(const struct entry_key *key, struct text58 *out);
 
 /**
  * ledger_entry_read(name, out):
@@ -152,14 +151,14 @@ enum err ledger_entry_read(const char *name, struct entry_key *out) must_check;
  * ledger_entry_find(tx, key):
  * Return the entry with our key ${key}, borrowed, or NULL.
  */
-const struct ledger_entry *ledger_entry_find(const struct ledger_tx *tx,
-    const struct entry_key *key);
+const struct ledger_entry *ledger_entry_find(
+    const struct ledger_tx *tx, const struct entry_key *key);
 
 /* ---- the node's REST API: ledger/node.c ---- */
 
 struct ledger_node_opts {
 	const char *url;
-	const char *api_key; /* NULL: none */
+	const char *api_key;              /* NULL: none */
 	const char *ca_file, *pinned_key; /* TLS */
 	struct chain chain;
 	bool has_generator; /* blocks must be signed by it */
@@ -172,8 +171,8 @@ struct ledger_node; /* any thread */
  * ledger_node_new(opts, out):
  * Make a client; no call is made yet.
  */
-enum err ledger_node_new(const struct ledger_node_opts *opts,
-    struct ledger_node **out) must_check;
+enum err ledger_node_new(
+    const struct ledger_node_opts *opts, struct ledger_node **out) must_check;
 
 /**
  * ledger_node_free(n):
@@ -196,8 +195,8 @@ enum err ledger_node_handshake(struct ledger_node *n) must_check;
  * Errors: NODE (refused, with the node's number and message), BUSY (try
  * later), UNREACHABLE, TIMEOUT.
  */
-enum err ledger_node_broadcast(struct ledger_node *n, const char *json,
-    const struct tx_id *id) must_check;
+enum err ledger_node_broadcast(
+    struct ledger_node *n, const char *json, const struct tx_id *id) must_check;
 
 /**
  * ledger_node_tx(n, id, out):
@@ -271,10 +270,10 @@ struct ledger_sink {
 };
 
 struct ledger_follow_opts {
-	struct ledger_node *node;  /* borrowed */
-	struct ledger_sink sink;   /* copied */
-	unsigned final_depth;	   /* 1: embedded node */
-	int64_t poll_ms;	   /* longest wait between two looks */
+	struct ledger_node *node; /* borrowed */
+	struct ledger_sink sink;  /* copied */
+	unsigned final_depth;     /* 1: embedded node */
+	int64_t poll_ms;          /* longest wait between two looks */
 };
 
 struct ledger_follower;
@@ -315,9 +314,9 @@ DEFINE_CLEANUP(struct ledger_follower *, ledger_follow_free);
 
 struct ledger_head {
 	uint64_t height;
-	int64_t time;	 /* block time of the newest verified block */
-	int64_t age_ms;	 /* trusted time minus block time; INT64_MAX: none */
-	enum err error;	 /* of the newest round */
+	int64_t time;   /* block time of the newest verified block */
+	int64_t age_ms; /* trusted time minus block time; INT64_MAX: none */
+	enum err error; /* of the newest round */
 };
 
 /**
@@ -364,8 +363,8 @@ struct ledger_draft;
  * ledger_draft_begin(o, out):
  * Begin; waits for the draft of another thread or process.
  */
-enum err ledger_draft_begin(struct ledger_outbox *o, struct ledger_draft **out)
-    must_check;
+enum err ledger_draft_begin(
+    struct ledger_outbox *o, struct ledger_draft **out) must_check;
 
 /**
  * ledger_draft_abort(d):
@@ -379,8 +378,8 @@ DEFINE_CLEANUP(struct ledger_draft *, ledger_draft_abort);
  * Return the next value of the counter ${name} (${n} bytes): its last value
  * plus one, or ${floor} if that is larger.
  */
-uint64_t ledger_draft_count(struct ledger_draft *d, const void *name, size_t n,
-    uint64_t floor);
+uint64_t ledger_draft_count(
+    struct ledger_draft *d, const void *name, size_t n, uint64_t floor);
 
 /**
  * ledger_draft_get(d, name), ledger_draft_set(d, name, value):
@@ -388,23 +387,22 @@ uint64_t ledger_draft_count(struct ledger_draft *d, const void *name, size_t n,
  */
 uint64_t ledger_draft_get(struct ledger_draft *d, const char *name);
 /** ledger_draft_set(d, name, value): see ledger_draft_get(). */
-void ledger_draft_set(struct ledger_draft *d, const char *name,
-    uint64_t value);
+void ledger_draft_set(struct ledger_draft *d, const char *name, uint64_t value);
 
 /**
  * ledger_draft_entry(d, key, value, n):
  * Add an entry; a new transaction is begun when one is full.
  */
-enum err ledger_draft_entry(struct ledger_draft *d,
-    const struct entry_key *key, const void *value, size_t n) must_check;
+enum err ledger_draft_entry(struct ledger_draft *d, const struct entry_key *key,
+    const void *value, size_t n) must_check;
 
 /**
  * ledger_draft_commit(d, out_last):
  * Sign and keep durably; ${d} is gone in any case.  ${out_last} (may be NULL)
  * receives the id of the last transaction, zero if there was none.
  */
-enum err ledger_draft_commit(struct ledger_draft *d, struct tx_id *out_last)
-    must_check;
+enum err ledger_draft_commit(
+    struct ledger_draft *d, struct tx_id *out_last) must_check;
 
 /**
  * ledger_outbox_number(o, name):
@@ -425,16 +423,16 @@ enum err ledger_outbox_json(struct ledger_outbox *o, const struct tx_id *id,
  * Send everything that is not known to be with the node, oldest first.
  * Errors: the first refusal or failure; what could be sent was sent.
  */
-enum err ledger_outbox_send(struct ledger_outbox *o, struct ledger_node *node)
-    must_check;
+enum err ledger_outbox_send(
+    struct ledger_outbox *o, struct ledger_node *node) must_check;
 
 /**
  * ledger_outbox_start(o, node):
  * Send in a thread of its own: at once what is new, again with back-off what
  * failed, again after a while what did not become final.
  */
-enum err ledger_outbox_start(struct ledger_outbox *o, struct ledger_node *node)
-    must_check;
+enum err ledger_outbox_start(
+    struct ledger_outbox *o, struct ledger_node *node) must_check;
 
 /**
  * ledger_outbox_kick(o):
@@ -447,8 +445,8 @@ void ledger_outbox_kick(struct ledger_outbox *o);
  * Strike off the transactions that ${b}, a final block, holds; wake those who
  * wait.  Called by the sink.
  */
-enum err ledger_outbox_block(struct ledger_outbox *o,
-    const struct ledger_block *b) must_check;
+enum err ledger_outbox_block(
+    struct ledger_outbox *o, const struct ledger_block *b) must_check;
 
 /**
  * ledger_outbox_waiting(o):

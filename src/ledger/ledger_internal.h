@@ -11,12 +11,12 @@
 #include "db/db.h"
 #include "ledger/ledger.h"
 
-#define LEDGER_DEPTH 24		      /* nesting of a node's answer */
-#define LEDGER_ANSWER (1 << 20)	      /* bytes of an answer */
-#define LEDGER_BLOCKS_ANSWER (8 << 20) /* of one with blocks or the pool */
-#define LEDGER_RANGE 20		      /* blocks fetched at once */
-#define LEDGER_MAX_DEPTH 1000
-#define LEDGER_PROOF_BYTES 70 /* 0x00, proofs 0x01, u16 1, u16 64, 64 */
+#define LEDGER_DEPTH           24        /* nesting of a node's answer */
+#define LEDGER_ANSWER          (1 << 20) /* bytes of an answer */
+#define LEDGER_BLOCKS_ANSWER   (8 << 20) /* of one with blocks or the pool */
+#define LEDGER_RANGE           20        /* blocks fetched at once */
+#define LEDGER_MAX_DEPTH       1000
+#define LEDGER_PROOF_BYTES     70 /* 0x00, proofs 0x01, u16 1, u16 64, 64 */
 #define LEDGER_ERROR_MISTIMING 303
 
 /* ---- tx.c, tx_read.c ---- */
@@ -40,7 +40,7 @@ enum err ledger_tx_read_chain(const json_t *json, struct ledger_tx **out,
 
 struct ledger_node {
 	struct http_client *http;
-	char *url;	/* without a slash at the end */
+	char *url;      /* without a slash at the end */
 	char *key_line; /* "X-API-Key: ...", or NULL */
 	struct chain chain;
 	bool has_generator;
@@ -51,14 +51,14 @@ struct ledger_node {
 struct ledger_ask {
 	const char *path;
 	const char *body; /* NULL: GET */
-	size_t max;	  /* 0: LEDGER_ANSWER */
+	size_t max;       /* 0: LEDGER_ANSWER */
 	int64_t timeout_ms;
 	const volatile bool *cancel;
 };
 
 /* What a node said beside its answer. */
 struct ledger_told {
-	int64_t number;	   /* of its error, 0: none */
+	int64_t number;    /* of its error, 0: none */
 	char message[256]; /* "" if none */
 };
 
@@ -78,8 +78,8 @@ enum err ledger_node_get(struct ledger_node *n, const char *path, size_t max,
 
 /* As ledger_node_broadcast(), with the number of a refusal. */
 enum err ledger_node_send(struct ledger_node *n, const char *json,
-    const struct tx_id *id, const volatile bool *cancel, int64_t *out_number)
-    must_check;
+    const struct tx_id *id, const volatile bool *cancel,
+    int64_t *out_number) must_check;
 
 /* Sleep until ${ms} are over or ${cancel} (may be NULL) is set. */
 void ledger_nap(int64_t ms, const volatile bool *cancel);
@@ -90,8 +90,8 @@ void ledger_nap(int64_t ms, const volatile bool *cancel);
  * Append the readable data transactions of a JSON array (pool or container)
  * to the ${n} at ${tx}.
  */
-enum err ledger_txs_read(const json_t *array, struct ledger_tx ***tx,
-    size_t *n) must_check;
+enum err ledger_txs_read(
+    const json_t *array, struct ledger_tx ***tx, size_t *n) must_check;
 
 void ledger_txs_free(struct ledger_tx **tx, size_t n);
 
@@ -109,11 +109,11 @@ struct ledger_follower {
 	unsigned final_depth;
 	int64_t poll_ms;
 
-	struct ledger_mark base; /* verified block at the sink's position */
-	uint64_t tip;		 /* the node's height in the newest round */
+	struct ledger_mark base;    /* verified block at the sink's position */
+	uint64_t tip;               /* the node's height in the newest round */
 	struct ledger_block **held; /* verified, not final: < final_depth */
 	unsigned nheld;
-	bool pool_unread;	 /* that the pool is too big was said */
+	bool pool_unread; /* that the pool is too big was said */
 
 	pthread_mutex_t lock; /* guards all below */
 	bool has_head;
@@ -127,8 +127,8 @@ struct ledger_follower {
 };
 
 /* Take ${m} as the head, unless it is older than what was seen. */
-void ledger_follow_adopt(struct ledger_follower *f,
-    const struct ledger_mark *m);
+void ledger_follow_adopt(
+    struct ledger_follower *f, const struct ledger_mark *m);
 
 /* Forget the blocks that are not final yet. */
 void ledger_follow_drop(struct ledger_follower *f);
@@ -180,8 +180,8 @@ bool ledger_row_get(struct ledger_outbox *o, struct db_txn *t, uint64_t seq,
     struct ledger_row *out);
 void ledger_row_put(struct ledger_outbox *o, struct db_txn *t, uint64_t seq,
     const struct ledger_row *row);
-uint64_t ledger_u64_get(struct db_txn *t, struct db_table table,
-    const void *name, size_t n);
+uint64_t ledger_u64_get(
+    struct db_txn *t, struct db_table table, const void *name, size_t n);
 void ledger_u64_put(struct db_txn *t, struct db_table table, const void *name,
     size_t n, uint64_t value);
 

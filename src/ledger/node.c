@@ -3,8 +3,8 @@
 
 #include "base/clock.h"
 
-#define NAP_MS 20	/* how soon a cancelled sleep ends */
-#define MIN_ROUND_MS 50 /* a node that answers at once is not asked faster */
+#define NAP_MS          20 /* how soon a cancelled sleep ends */
+#define MIN_ROUND_MS    50 /* a node that answers at once is not asked faster */
 #define LONGEST_POLL_MS 60000
 
 /* {"chainId":"V","cryptoType":"WAVES",...} */
@@ -101,8 +101,8 @@ ledger_node_send(struct ledger_node *n, const char *json,
 }
 
 enum err
-ledger_node_broadcast(struct ledger_node *n, const char *json,
-    const struct tx_id *id)
+ledger_node_broadcast(
+    struct ledger_node *n, const char *json, const struct tx_id *id)
 {
 	int64_t number;
 
@@ -123,8 +123,8 @@ get_tx(struct ledger_node *n, const char *where, const struct tx_id *id,
 }
 
 enum err
-ledger_node_tx(struct ledger_node *n, const struct tx_id *id,
-    struct ledger_tx **out)
+ledger_node_tx(
+    struct ledger_node *n, const struct tx_id *id, struct ledger_tx **out)
 {
 	CLEANUP(ledger_tx_free) struct ledger_tx *tx = NULL;
 	CLEANUP_JS json_t *j = NULL;

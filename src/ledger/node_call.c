@@ -32,11 +32,11 @@ fill(struct ledger_node *n, const struct ledger_node_opts *o)
 		if (n->key_line == NULL)
 			return ERR_NOMEM;
 	}
-	return http_client_new(&(struct http_client_opts){ .ca_file =
-							       o->ca_file,
-				   .pinned_key = o->pinned_key,
-				   .connect_ms = CONNECT_MS,
-				   .timeout_ms = TIMEOUT_MS },
+	return http_client_new(
+	    &(struct http_client_opts){ .ca_file = o->ca_file,
+		.pinned_key = o->pinned_key,
+		.connect_ms = CONNECT_MS,
+		.timeout_ms = TIMEOUT_MS },
 	    &n->http);
 }
 
@@ -101,8 +101,8 @@ parse(const struct buf *body, json_t **out)
 	json_error_t why;
 
 	if (too_deep(body->p, body->len))
-		return err_say(ERR_FORMAT,
-		    "the node's answer is nested too deep");
+		return err_say(
+		    ERR_FORMAT, "the node's answer is nested too deep");
 	*out = json_loadb((const char *)body->p, body->len,
 	    JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
 	if (*out == NULL)
@@ -125,12 +125,11 @@ read_told(const json_t *j, struct ledger_told *told)
 	told->number = json_integer_value(number);
 	told->message[0] = '\0';
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
-		const char *s = json_string_value(json_object_get(j,
-		    texts[i]));
+		const char *s = json_string_value(json_object_get(j, texts[i]));
 
 		if (s && told->message[0] == '\0')
-			(void)snprintf(told->message, sizeof(told->message),
-			    "%s", s);
+			(void)snprintf(
+			    told->message, sizeof(told->message), "%s", s);
 	}
 	return json_is_integer(number) || json_is_string(number) ||
 	    (status && strcmp(status, "error") == 0);
@@ -177,8 +176,8 @@ judge(const struct ledger_ask *ask, const struct http_answer *a,
 }
 
 static enum err
-exchange(struct ledger_node *n, const struct ledger_ask *ask,
-    struct http_answer *a)
+exchange(
+    struct ledger_node *n, const struct ledger_ask *ask, struct http_answer *a)
 {
 	const char *headers[4] = { "Accept: application/json" };
 	CLEANUP_BUF struct buf url = { 0 };
@@ -222,8 +221,6 @@ ledger_node_get(struct ledger_node *n, const char *path, size_t max,
 	struct ledger_told told;
 
 	return ledger_node_call(n,
-	    &(struct ledger_ask){ .path = path,
-		.max = max,
-		.cancel = cancel },
+	    &(struct ledger_ask){ .path = path, .max = max, .cancel = cancel },
 	    &told, out);
 }

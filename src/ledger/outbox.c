@@ -3,8 +3,8 @@
 
 #include "base/clock.h"
 
-#define VERSION 1
-#define MAP_BYTES (4ULL << 30)
+#define VERSION       1
+#define MAP_BYTES     (4ULL << 30)
 #define KEEP_FINAL_MS (24 * 3600 * 1000LL)
 
 static enum err
@@ -37,8 +37,8 @@ init_sync(struct ledger_outbox *o)
 }
 
 enum err
-ledger_outbox_open(const struct ledger_outbox_opts *opts,
-    struct ledger_outbox **out)
+ledger_outbox_open(
+    const struct ledger_outbox_opts *opts, struct ledger_outbox **out)
 {
 	CLEANUP(ledger_outbox_close) struct ledger_outbox *o = NULL;
 	const struct db_opts db = { "outbox", VERSION, MAP_BYTES };
@@ -92,8 +92,8 @@ put_u64(uint8_t out[static 8], uint64_t v)
 }
 
 uint64_t
-ledger_u64_get(struct db_txn *t, struct db_table table, const void *name,
-    size_t n)
+ledger_u64_get(
+    struct db_txn *t, struct db_table table, const void *name, size_t n)
 {
 	struct db_val v;
 	struct rd r;
@@ -165,8 +165,8 @@ ledger_outbox_number(struct ledger_outbox *o, const char *name)
 }
 
 enum err
-ledger_outbox_json(struct ledger_outbox *o, const struct tx_id *id,
-    struct buf *out)
+ledger_outbox_json(
+    struct ledger_outbox *o, const struct tx_id *id, struct buf *out)
 {
 	CLEANUP_TXN struct db_txn t;
 	struct ledger_row row;
@@ -180,8 +180,8 @@ ledger_outbox_json(struct ledger_outbox *o, const struct tx_id *id,
 	}
 	if (t.err)
 		return t.err;
-	return err_say(ERR_NOTFOUND, "the outbox has no transaction %s",
-	    TEXT58(id));
+	return err_say(
+	    ERR_NOTFOUND, "the outbox has no transaction %s", TEXT58(id));
 }
 
 uint64_t
@@ -233,8 +233,7 @@ ledger_outbox_block(struct ledger_outbox *o, const struct ledger_block *b)
 
 		if (!is_waiting(o, &t, id))
 			continue;
-		put_u64(key,
-		    ledger_u64_get(&t, o->byid, id->b, sizeof(id->b)));
+		put_u64(key, ledger_u64_get(&t, o->byid, id->b, sizeof(id->b)));
 		db_del(&t, o->wait, DB_VAL(&key));
 	}
 	e = db_commit(&t);
@@ -290,8 +289,8 @@ find_old(struct purge *p)
 	db_read(p->o->db, &t);
 	db_walk(&t, p->o->tx, (struct db_val){ "", 0 }, find_old_row, p);
 	if (p->rows.len)
-		db_walk(&t, p->o->byid, (struct db_val){ "", 0 }, find_old_id,
-		    p);
+		db_walk(
+		    &t, p->o->byid, (struct db_val){ "", 0 }, find_old_id, p);
 	return t.err ? t.err : p->rows.err ? p->rows.err : p->ids.err;
 }
 
@@ -312,8 +311,7 @@ remove_old(struct purge *p)
 enum err
 ledger_outbox_purge(struct ledger_outbox *o)
 {
-	struct purge p = { .o = o,
-		.before = clock_wall_ms() - KEEP_FINAL_MS };
+	struct purge p = { .o = o, .before = clock_wall_ms() - KEEP_FINAL_MS };
 	enum err e = find_old(&p);
 
 	if (e == ERR_OK && p.rows.len)

@@ -6,9 +6,9 @@
 struct ledger_draft {
 	struct ledger_outbox *o;
 	struct db_txn t; /* counters and transactions stand or fall together */
-	enum err err;	 /* sticky */
+	enum err err;    /* sticky */
 	struct ledger_tx *tx; /* being filled, or NULL */
-	size_t size;	      /* full bytes of tx so far */
+	size_t size;          /* full bytes of tx so far */
 	struct tx_id last;
 };
 
@@ -42,8 +42,8 @@ ledger_draft_abort(struct ledger_draft *d)
 }
 
 uint64_t
-ledger_draft_count(struct ledger_draft *d, const void *name, size_t n,
-    uint64_t floor)
+ledger_draft_count(
+    struct ledger_draft *d, const void *name, size_t n, uint64_t floor)
 {
 	uint64_t v = ledger_u64_get(&d->t, d->o->counters, name, n) + 1;
 
@@ -97,8 +97,8 @@ ledger_outbox_keep(struct ledger_outbox *o, struct db_txn *t,
 	js_print(j, &text);
 	if (text.err)
 		return text.err;
-	row = (struct ledger_row){ tx->timestamp, tx->id,
-		(const char *)text.p, text.len };
+	row = (struct ledger_row){ tx->timestamp, tx->id, (const char *)text.p,
+		text.len };
 	ledger_row_put(o, t, seq, &row);
 	return t->err;
 }
@@ -133,14 +133,14 @@ begin_tx(struct ledger_draft *d)
 }
 
 static enum err
-add_entry(struct ledger_draft *d, const char *name, const void *value,
-    size_t n)
+add_entry(struct ledger_draft *d, const char *name, const void *value, size_t n)
 {
 	size_t more = ledger_entry_size(name, n);
 	enum err e = ERR_OK;
 
-	if (d->tx && (d->tx->nentries == LEDGER_MAX_ENTRIES ||
-			 d->size + more > LEDGER_MAX_TX))
+	if (d->tx &&
+	    (d->tx->nentries == LEDGER_MAX_ENTRIES ||
+		d->size + more > LEDGER_MAX_TX))
 		e = finish_tx(d);
 	if (e == ERR_OK && d->tx == NULL)
 		e = begin_tx(d);

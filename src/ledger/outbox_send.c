@@ -4,13 +4,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define LOOK_MS 1000	    /* for what other processes put in */
-#define RESEND_MS 30000	    /* a node's pool can lose what it took */
-#define REFUSED_MS 2000	    /* doubled each time up to */
+#define LOOK_MS        1000  /* for what other processes put in */
+#define RESEND_MS      30000 /* a node's pool can lose what it took */
+#define REFUSED_MS     2000  /* doubled each time up to */
 #define REFUSED_MAX_MS 300000
-#define BACKOFF_MS 200
+#define BACKOFF_MS     200
 #define BACKOFF_MAX_MS 5000
-#define PURGE_MS 3600000
+#define PURGE_MS       3600000
 #define RENEW_AFTER_MS 60000 /* not what was made just now */
 
 /* A waiting row, copied: no database transaction is open while sending. */
@@ -43,8 +43,8 @@ next_due(struct ledger_outbox *o, uint64_t seq, struct due *out, enum err *e)
 	db_read(o->db, &t);
 	out->json.len = 0;
 	found = from.err == ERR_OK &&
-	    db_next(&t, o->wait, (struct db_val){ from.p, from.len }, &key,
-		&value);
+	    db_next(
+		&t, o->wait, (struct db_val){ from.p, from.len }, &key, &value);
 	if (found) {
 		rd_init(&r, key.p, key.n);
 		out->seq = rd_u64(&r);
@@ -133,8 +133,8 @@ send_one(struct ledger_outbox *o, struct ledger_node *node, struct due *d,
     struct ledger_attempt *a)
 {
 	int64_t number;
-	enum err e = ledger_node_send(node, buf_text(&d->json), &d->id,
-	    &o->stop, &number);
+	enum err e = ledger_node_send(
+	    node, buf_text(&d->json), &d->id, &o->stop, &number);
 
 	if (e == ERR_OK) {
 		a->with_node = true;
@@ -272,8 +272,7 @@ run(void *arg)
 			continue;
 		}
 		doze(o, pause);
-		pause = pause < BACKOFF_MAX_MS / 2 ? 2 * pause :
-						     BACKOFF_MAX_MS;
+		pause = pause < BACKOFF_MAX_MS / 2 ? 2 * pause : BACKOFF_MAX_MS;
 	}
 	return NULL;
 }

@@ -30,16 +30,14 @@ ledger_tx_free(struct ledger_tx *tx)
 }
 
 enum err
-ledger_tx_slot(struct ledger_tx *tx, const char *key,
-    struct ledger_entry **out)
+ledger_tx_slot(struct ledger_tx *tx, const char *key, struct ledger_entry **out)
 {
 	size_t n = tx->nentries;
 	struct ledger_entry *e;
 
 	if (n >= LEDGER_MAX_ENTRIES)
 		return err_say(ERR_TOOBIG,
-		    "a transaction has at most %d entries",
-		    LEDGER_MAX_ENTRIES);
+		    "a transaction has at most %d entries", LEDGER_MAX_ENTRIES);
 	if ((n & (n - 1)) == 0) { /* full: sizes are powers of two */
 		e = realloc(tx->entry, (n ? 2 * n : 1) * sizeof(*e));
 		if (e == NULL)
@@ -75,8 +73,8 @@ check_key(const char *key)
 	if (n == 0)
 		return err_say(ERR_INVAL, "an entry's key is empty");
 	if (n > LEDGER_MAX_KEY || utf16_units(key) > 100)
-		return err_say(ERR_TOOBIG,
-		    "an entry's key has more than 100 characters");
+		return err_say(
+		    ERR_TOOBIG, "an entry's key has more than 100 characters");
 	if (!text_is_utf8(key, n))
 		return err_say(ERR_INVAL, "an entry's key is not UTF-8");
 	return ERR_OK;
@@ -93,8 +91,7 @@ check_value_len(size_t n)
 }
 
 enum err
-ledger_tx_binary(struct ledger_tx *tx, const char *key, const void *p,
-    size_t n)
+ledger_tx_binary(struct ledger_tx *tx, const char *key, const void *p, size_t n)
 {
 	struct ledger_entry *e;
 	enum err err = check_key(key);
@@ -120,8 +117,8 @@ static enum err
 check_entries(const struct ledger_tx *tx)
 {
 	if (tx->nentries > LEDGER_MAX_ENTRIES)
-		return err_say(ERR_TOOBIG, "more than %d entries",
-		    LEDGER_MAX_ENTRIES);
+		return err_say(
+		    ERR_TOOBIG, "more than %d entries", LEDGER_MAX_ENTRIES);
 	for (size_t i = 0; i < tx->nentries; i++) {
 		const struct ledger_entry *e = &tx->entry[i];
 		enum err err = check_key(e->key);
@@ -132,8 +129,8 @@ check_entries(const struct ledger_tx *tx)
 			return err;
 		for (size_t k = 0; k < i; k++)
 			if (strcmp(tx->entry[k].key, e->key) == 0)
-				return err_say(ERR_INVAL,
-				    "two entries have the same key");
+				return err_say(
+				    ERR_INVAL, "two entries have the same key");
 	}
 	return ERR_OK;
 }
@@ -219,8 +216,8 @@ ledger_tx_sign(struct ledger_tx *tx, const struct seal_identity *id)
 	enum err e;
 
 	if (tx->version > 2)
-		return err_say(ERR_UNSUPPORTED,
-		    "only versions 1 and 2 are written");
+		return err_say(
+		    ERR_UNSUPPORTED, "only versions 1 and 2 are written");
 	tx->sender = *seal_identity_key(id);
 	tx->author = tx->sender;
 	e = ledger_tx_encode(tx);

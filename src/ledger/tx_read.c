@@ -18,8 +18,7 @@ bad_member(struct in *in, const char *name)
 {
 	in->flaw = LEDGER_FLAW_JSON;
 	return err_say(ERR_FORMAT,
-	    "member '%s' of a transaction is missing or of a wrong type",
-	    name);
+	    "member '%s' of a transaction is missing or of a wrong type", name);
 }
 
 static enum err
@@ -84,8 +83,8 @@ read_key(struct in *in, const char *name, bool check, struct pubkey *out)
 		return bad_member(in, name);
 	if (text58_read(s, out->b, sizeof(out->b)) != ERR_OK)
 		return flawed(in, LEDGER_FLAW_KEY,
-		    err_say(ERR_FORMAT, "member '%s' is not a public key",
-			name));
+		    err_say(
+			ERR_FORMAT, "member '%s' is not a public key", name));
 	if (check && seal_key_check(out) != ERR_OK)
 		return flawed(in, LEDGER_FLAW_KEY,
 		    err_say(ERR_FORGED,
@@ -303,8 +302,7 @@ check_id(struct in *in)
 		return bad_member(in, "id");
 	if (!ID_EQ(&id, &in->tx->id))
 		return flawed(in, LEDGER_FLAW_CUSTOM,
-		    err_say(ERR_FORGED,
-			"transaction %s does not have that id",
+		    err_say(ERR_FORGED, "transaction %s does not have that id",
 			TEXT58(&in->tx->id)));
 	return ERR_OK;
 }
@@ -314,8 +312,8 @@ static void
 canonical_proof(struct sig *sig)
 {
 	static const uint8_t order[32] = { 0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63,
-		0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14,
-		[31] = 0x10 };
+		0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde,
+		0x14, [31] = 0x10 };
 	uint8_t *s = sig->b + 32, less[32];
 	int borrow = 0;
 
@@ -338,8 +336,8 @@ check_proof(struct in *in)
 
 	if (in->how & CHAIN)
 		canonical_proof(&tx->proof);
-	if (seal_verify_raw(&tx->sender, tx->body.p, tx->body.len,
-		&tx->proof) != ERR_OK)
+	if (seal_verify_raw(
+		&tx->sender, tx->body.p, tx->body.len, &tx->proof) != ERR_OK)
 		return flawed(in, LEDGER_FLAW_PROOF,
 		    err_say(ERR_FORGED,
 			"the signature of transaction %s is wrong",
@@ -389,8 +387,7 @@ read_any(const json_t *json, enum how how, struct ledger_tx **out,
 	if (e)
 		return e;
 	in.tx = tx;
-	e = json_is_object(json) ? read_members(&in) :
-				   bad_member(&in, "type");
+	e = json_is_object(json) ? read_members(&in) : bad_member(&in, "type");
 	if (e == ERR_OK)
 		e = rebuild(&in);
 	if (e == ERR_OK)
@@ -420,8 +417,8 @@ ledger_tx_read(const json_t *json, struct ledger_tx **out)
 }
 
 enum err
-ledger_tx_read_strict(const json_t *json, struct ledger_tx **out,
-    enum ledger_tx_flaw *out_flaw)
+ledger_tx_read_strict(
+    const json_t *json, struct ledger_tx **out, enum ledger_tx_flaw *out_flaw)
 {
 	enum err e = read_any(json, 0, out, out_flaw);
 
@@ -431,8 +428,8 @@ ledger_tx_read_strict(const json_t *json, struct ledger_tx **out,
 }
 
 enum err
-ledger_tx_read_chain(const json_t *json, struct ledger_tx **out,
-    enum ledger_tx_flaw *out_flaw)
+ledger_tx_read_chain(
+    const json_t *json, struct ledger_tx **out, enum ledger_tx_flaw *out_flaw)
 {
 	return read_any(json, CHECK_ID | CHAIN, out, out_flaw);
 }

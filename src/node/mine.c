@@ -6,14 +6,14 @@
 #include "base/log.h"
 #include "node/node_internal.h"
 
-#define BLOCK_TXS 1000
+#define BLOCK_TXS  1000
 #define BLOCK_JSON (1 << 20) /* of its transactions, unless it is one */
-#define RETRY_MS 1000
-#define NAP_MS 1000
+#define RETRY_MS   1000
+#define NAP_MS     1000
 
 /* What goes into the next block: rows of the pool in order of arrival. */
 struct draft {
-	struct buf ids;	     /* struct tx_id */
+	struct buf ids;      /* struct tx_id */
 	struct buf arrivals; /* their keys */
 	size_t count;
 	uint64_t full, json;
@@ -51,8 +51,8 @@ take_row(void *ctx, struct db_val key, struct db_val value)
 }
 
 static void
-put_entry(struct node *n, struct db_txn *t,
-    const uint8_t address[NODE_ADDRESS], const json_t *entry)
+put_entry(struct node *n, struct db_txn *t, const uint8_t address[NODE_ADDRESS],
+    const json_t *entry)
 {
 	const char *name = json_string_value(json_object_get(entry, "key"));
 	CLEANUP_BUF struct buf key = { 0 }, value = { 0 };
@@ -129,13 +129,12 @@ next_head(struct node *n, struct db_txn *t, const struct draft *d,
 	out->head.generator = *seal_identity_key(n->identity);
 	out->count = (uint32_t)d->count;
 	out->ids = d->ids.p;
-	ledger_block_bytes(&out->head, (const struct tx_id *)d->ids.p,
-	    d->count, &bytes);
+	ledger_block_bytes(
+	    &out->head, (const struct tx_id *)d->ids.p, d->count, &bytes);
 	out->size = (uint32_t)(bytes.len + SIG_BYTES + d->full);
 	if (bytes.err)
 		return bytes.err;
-	return seal_sign(n->identity, SEAL_BLOCK, NULL, &bytes,
-	    &out->head.id);
+	return seal_sign(n->identity, SEAL_BLOCK, NULL, &bytes, &out->head.id);
 }
 
 static enum err

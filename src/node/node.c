@@ -5,9 +5,9 @@
 #include "base/file.h"
 #include "node/node_internal.h"
 
-#define DEF_INTERVAL_MS 1000
+#define DEF_INTERVAL_MS  1000
 #define DEF_HEARTBEAT_MS 15000
-#define GAP_MS 50 /* between blocks, if the interval is not shorter */
+#define GAP_MS           50 /* between blocks, if the interval is not shorter */
 
 static const char chain_byte_key[] = "chain byte";
 
@@ -59,8 +59,10 @@ begin_chain(struct node *n, const char *dir)
 
 	db_write(n->db, &t);
 	if (node_block_at(n, &t, 1, &first))
-		return err_say(ERR_EXISTS, "there is a chain in '%s' already; "
-		    "use it or choose another directory", dir);
+		return err_say(ERR_EXISTS,
+		    "there is a chain in '%s' already; "
+		    "use it or choose another directory",
+		    dir);
 	db_put(&t, n->t.setting, setting_key(), DB_VAL(&n->chain_byte));
 	return db_commit(&t);
 }
@@ -73,14 +75,17 @@ read_chain(struct node *n, const char *dir)
 
 	db_read(n->db, &t);
 	if (!node_block_at(n, &t, 1, &first))
-		return t.err ? t.err : err_say(ERR_NOTFOUND,
-		    "there is no chain in '%s'; make one first", dir);
+		return t.err ?
+		    t.err :
+		    err_say(ERR_NOTFOUND,
+			"there is no chain in '%s'; make one first", dir);
 	if (!ID_EQ(&first.head.generator, seal_identity_key(n->identity)))
-		return err_say(ERR_CONFIG, "the chain in '%s' is of another "
-		    "key, %s; use its key file", dir,
-		    TEXT58(&first.head.generator));
-	seal_chain_make(n->chain_byte, first.head.id.b,
-	    sizeof(first.head.id.b), &n->chain);
+		return err_say(ERR_CONFIG,
+		    "the chain in '%s' is of another "
+		    "key, %s; use its key file",
+		    dir, TEXT58(&first.head.generator));
+	seal_chain_make(
+	    n->chain_byte, first.head.id.b, sizeof(first.head.id.b), &n->chain);
 	return ERR_OK;
 }
 
@@ -95,8 +100,8 @@ node_create(const char *dir, const struct seal_identity *identity,
 	if (n == NULL)
 		return ERR_NOMEM;
 	if (chain_byte <= ' ' || chain_byte > '~' || chain_byte == '"')
-		return err_say(ERR_INVAL,
-		    "a chain byte is a printable ASCII character");
+		return err_say(
+		    ERR_INVAL, "a chain byte is a printable ASCII character");
 	if ((e = file_mkdirs(dir)) || (e = node_store_open(dir, n)) ||
 	    (e = begin_chain(n, dir)) || (e = node_mine(n, true, &more)) ||
 	    (e = read_chain(n, dir)))
@@ -115,11 +120,13 @@ check_chain_byte(struct node *n, const char *dir)
 
 	db_read(n->db, &t);
 	if (!db_get(&t, n->t.setting, setting_key(), &v))
-		return t.err ? t.err : err_say(ERR_NOTFOUND,
-		    "there is no chain in '%s'; make one first", dir);
+		return t.err ?
+		    t.err :
+		    err_say(ERR_NOTFOUND,
+			"there is no chain in '%s'; make one first", dir);
 	if (v.n != 1)
-		return err_say(ERR_CORRUPT, "the chain byte in '%s' is damaged",
-		    dir);
+		return err_say(
+		    ERR_CORRUPT, "the chain byte in '%s' is damaged", dir);
 	if (*(const uint8_t *)v.p != n->chain_byte)
 		return err_say(ERR_CONFIG,
 		    "the chain in '%s' has the chain byte '%c', not '%c'; "
@@ -140,14 +147,15 @@ check_last(struct node *n, const char *dir)
 	db_read(n->db, &t);
 	if (!node_block_last(n, &t, &last))
 		return t.err ? t.err : ERR_CORRUPT;
-	ledger_block_bytes(&last.head, (const struct tx_id *)last.ids,
-	    last.count, &bytes);
+	ledger_block_bytes(
+	    &last.head, (const struct tx_id *)last.ids, last.count, &bytes);
 	if (bytes.err)
 		return bytes.err;
 	e = seal_verify(seal_identity_key(n->identity), SEAL_BLOCK, NULL,
 	    &bytes, &last.head.id);
 	if (e == ERR_FORGED)
-		return err_say(ERR_CORRUPT, "block %llu in '%s' is damaged; "
+		return err_say(ERR_CORRUPT,
+		    "block %llu in '%s' is damaged; "
 		    "restore the chain from a backup",
 		    (unsigned long long)last.head.height, dir);
 	n->pending = db_count(&t, n->t.pool) > 0;
@@ -157,8 +165,8 @@ check_last(struct node *n, const char *dir)
 static enum err
 start(struct node *n, const struct node_opts *o)
 {
-	enum err e = node_rest_listen(n, o->address ? o->address : "127.0.0.1",
-	    o->port);
+	enum err e = node_rest_listen(
+	    n, o->address ? o->address : "127.0.0.1", o->port);
 
 	if (e)
 		return e;
@@ -188,9 +196,8 @@ node_open(const struct node_opts *o, struct node **out)
 	n->heartbeat_ms = o->heartbeat_ms > 0 ? o->heartbeat_ms :
 						DEF_HEARTBEAT_MS;
 	if ((e = node_store_open(o->dir, n)) ||
-	    (e = check_chain_byte(n, o->dir)) ||
-	    (e = read_chain(n, o->dir)) || (e = check_last(n, o->dir)) ||
-	    (e = start(n, o)))
+	    (e = check_chain_byte(n, o->dir)) || (e = read_chain(n, o->dir)) ||
+	    (e = check_last(n, o->dir)) || (e = start(n, o)))
 		return e;
 	*out = TAKE(n);
 	return ERR_OK;

@@ -42,9 +42,9 @@ struct node_opts {
 	const struct seal_identity *identity; /* borrowed until node_close() */
 	uint8_t chain_byte;
 	int64_t block_interval_ms; /* longest wait for a block; 0: 1000 */
-	int64_t heartbeat_ms;	   /* longest time between blocks; 0: 15000 */
-	const char *address;	   /* loopback; NULL: 127.0.0.1 */
-	uint16_t port;		   /* 0: any */
+	int64_t heartbeat_ms;      /* longest time between blocks; 0: 15000 */
+	const char *address;       /* loopback; NULL: 127.0.0.1 */
+	uint16_t port;             /* 0: any */
 };
 
 /**

@@ -27,13 +27,12 @@
 #include "ledger/ledger.h"
 #include "node/node.h"
 
-#define NODE_ADDRESS 26
-#define NODE_RECENT 1024
+#define NODE_ADDRESS    26
+#define NODE_RECENT     1024
 #define NODE_ANSWER_MAX (32 << 20) /* no answer is longer */
 
 struct node_tables {
-	struct db_table setting, block, blockid, tx, place, pool, address,
-	    data;
+	struct db_table setting, block, blockid, tx, place, pool, address, data;
 };
 
 /* Full bytes that were taken a moment ago. */
@@ -55,10 +54,10 @@ struct node {
 	bool mining;
 	pthread_mutex_t lock; /* taken before the listener's own */
 	pthread_cond_t changed;
-	struct http_listener *listener; /* lock, once the miner runs */
-	bool stop, pending;		/* lock */
+	struct http_listener *listener;         /* lock, once the miner runs */
+	bool stop, pending;                     /* lock */
 	struct node_recent recent[NODE_RECENT]; /* lock */
-	size_t recent_next;			/* lock */
+	size_t recent_next;                     /* lock */
 };
 
 /* ---- node/store.c ---- */
@@ -90,8 +89,8 @@ void node_store_close(struct node *n);
  * node_block_at(n, t, height, out), node_block_last(n, t, out):
  * Say whether there is such a block and read it.
  */
-bool node_block_at(struct node *n, struct db_txn *t, uint64_t height,
-    struct node_block *out);
+bool node_block_at(
+    struct node *n, struct db_txn *t, uint64_t height, struct node_block *out);
 /** node_block_last(n, t, out): see node_block_at(). */
 bool node_block_last(struct node *n, struct db_txn *t, struct node_block *out);
 
@@ -99,8 +98,8 @@ bool node_block_last(struct node *n, struct db_txn *t, struct node_block *out);
  * node_block_put(n, t, b):
  * Keep the block ${b} and its id.
  */
-void node_block_put(struct node *n, struct db_txn *t,
-    const struct node_block *b);
+void node_block_put(
+    struct node *n, struct db_txn *t, const struct node_block *b);
 
 /**
  * node_block_find(n, t, id, out_height):
@@ -149,8 +148,8 @@ enum err node_pool_read(struct db_val key, struct db_val value,
  * node_pool_put(n, t, row):
  * Add ${row} behind all others.
  */
-void node_pool_put(struct node *n, struct db_txn *t,
-    const struct node_pool_row *row);
+void node_pool_put(
+    struct node *n, struct db_txn *t, const struct node_pool_row *row);
 
 /* ---- node/mine.c ---- */
 
@@ -179,15 +178,15 @@ void node_miner_kick(struct node *n);
  * node_rest_listen(n, address, port):
  * Start the listener.
  */
-enum err node_rest_listen(struct node *n, const char *address, uint16_t port)
-    must_check;
+enum err node_rest_listen(
+    struct node *n, const char *address, uint16_t port) must_check;
 
 /**
  * node_refuse(reply, number, fmt, ...):
  * Answer the error ${number} of Waves Enterprise.
  */
-enum err node_refuse(struct http_reply *reply, int number, const char *fmt,
-    ...) __attribute__((format(printf, 3, 4))) must_check;
+enum err node_refuse(struct http_reply *reply, int number, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4))) must_check;
 
 /**
  * node_refuse_tx(reply, tx, fmt, ...):
@@ -200,8 +199,8 @@ enum err node_refuse_tx(struct http_reply *reply, json_t *tx, const char *fmt,
  * node_say(reply, status, details):
  * Answer {"status":"error","details":...}, the other shape of errors.
  */
-enum err node_say(struct http_reply *reply, unsigned status,
-    const char *details) must_check;
+enum err node_say(
+    struct http_reply *reply, unsigned status, const char *details) must_check;
 
 /**
  * node_read_address(n, text, out):
@@ -226,12 +225,12 @@ enum err node_read_number(const char *text, uint64_t *out) must_check;
 enum err node_put_tx(struct node *n, struct db_txn *t, const struct tx_id *id,
     uint64_t height, struct buf *out) must_check;
 
-typedef enum err node_handler(void *ctx, const struct http_request *req,
-    struct http_reply *reply);
+typedef enum err node_handler(
+    void *ctx, const struct http_request *req, struct http_reply *reply);
 
 /* rest_info.c */
-node_handler node_get_version, node_get_status, node_get_config,
-    node_get_owner, node_get_time, node_get_permissions, node_get_wait;
+node_handler node_get_version, node_get_status, node_get_config, node_get_owner,
+    node_get_time, node_get_permissions, node_get_wait;
 /* rest_tx.c */
 node_handler node_get_tx, node_get_pool, node_get_pool_size, node_get_pool_tx,
     node_get_address_txs;

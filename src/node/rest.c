@@ -20,8 +20,7 @@ static const struct http_route routes[] = {
 	{ "GET", "/transactions/unconfirmed", 0, node_get_pool },
 	{ "GET", "/transactions/unconfirmed/size", 0, node_get_pool_size },
 	{ "GET", "/transactions/unconfirmed/info/{}", 0, node_get_pool_tx },
-	{ "GET", "/transactions/address/{}/limit/{}", 0,
-	    node_get_address_txs },
+	{ "GET", "/transactions/address/{}/limit/{}", 0, node_get_address_txs },
 	{ "GET", "/addresses/data/{}", 0, node_get_data },
 	{ "GET", "/addresses/data/{}/{}", 0, node_get_data_key },
 	{ "GET", "/blocks/height", 0, node_get_height },
@@ -52,8 +51,11 @@ enum err
 node_rest_listen(struct node *n, const char *address, uint16_t port)
 {
 	/* a broadcast waits for the disk, hence some more threads */
-	struct http_listen_opts o = { .address = address, .port = port,
-		.threads = 4, .max_connections = 512, .idle_s = 60,
+	struct http_listen_opts o = { .address = address,
+		.port = port,
+		.threads = 4,
+		.max_connections = 512,
+		.idle_s = 60,
 		.fallback = no_route };
 
 	return http_listen(&o, routes, ARRAY_LEN(routes), n, &n->listener);
@@ -116,8 +118,8 @@ node_say(struct http_reply *reply, unsigned status, const char *details)
 /* ---- arguments and parts of answers ---- */
 
 enum err
-node_read_address(const struct node *n, const char *text,
-    uint8_t out[static NODE_ADDRESS])
+node_read_address(
+    const struct node *n, const char *text, uint8_t out[static NODE_ADDRESS])
 {
 	static const char prefix[] = "address:";
 	uint8_t sum[32];
@@ -152,8 +154,9 @@ node_put_tx(struct node *n, struct db_txn *t, const struct tx_id *id,
 	struct db_val v;
 
 	if (!db_get(t, n->t.tx, DB_VAL(id), &v) || v.n < 2)
-		return t->err ? t->err : err_say(ERR_CORRUPT,
-		    "transaction %s is missing", TEXT58(id));
+		return t->err ? t->err :
+				err_say(ERR_CORRUPT,
+				    "transaction %s is missing", TEXT58(id));
 	buf_put(out, v.p, height ? v.n - 1 : v.n);
 	if (height) /* into the object's end */
 		buf_fmt(out, ",\"height\":%llu}", (unsigned long long)height);

@@ -31,14 +31,14 @@ put_head(const struct out *o, const struct node_block *b)
 	uint8_t address[NODE_ADDRESS];
 
 	seal_address(&h->generator, o->n->chain_byte, address);
-	buf_fmt(out, "{\"version\":1,\"timestamp\":%lld,",
-	    (long long)h->time);
+	buf_fmt(out, "{\"version\":1,\"timestamp\":%lld,", (long long)h->time);
 	put_58(out, "reference", h->reference.b, sizeof(h->reference.b));
-	buf_str(out, "\"poa-consensus\":{\"overall-skipped-rounds\":0},"
-		     "\"features\":[],");
+	buf_str(out,
+	    "\"poa-consensus\":{\"overall-skipped-rounds\":0},"
+	    "\"features\":[],");
 	put_58(out, "generator", address, sizeof(address));
-	put_58(out, "generatorPublicKey", h->generator.b,
-	    sizeof(h->generator.b));
+	put_58(
+	    out, "generatorPublicKey", h->generator.b, sizeof(h->generator.b));
 	put_58(out, "signature", h->id.b, sizeof(h->id.b));
 	buf_fmt(out, "\"blocksize\":%u,\"transactionCount\":%u,\"fee\":0,",
 	    b->size, b->count);
@@ -182,8 +182,8 @@ find(const struct out *o, const char *s, uint64_t *out_height)
 	}
 	if (o->t->err)
 		return o->t->err;
-	return node_refuse(o->reply, 301,
-	    "block with this signature does not exist");
+	return node_refuse(
+	    o->reply, 301, "block with this signature does not exist");
 }
 
 static enum err
@@ -194,8 +194,8 @@ get_height_of(const struct out *o, const struct http_request *req)
 
 	if (e || height == 0)
 		return e;
-	buf_fmt(&o->reply->body, "{\"height\":%llu}",
-	    (unsigned long long)height);
+	buf_fmt(
+	    &o->reply->body, "{\"height\":%llu}", (unsigned long long)height);
 	return ERR_OK;
 }
 
@@ -247,11 +247,11 @@ in_read(struct node *n, const struct http_request *req,
 	return fn(&o, req);
 }
 
-#define ROUTE(name, shape, fn)                                 \
-	enum err name(void *ctx, const struct http_request *req, \
-	    struct http_reply *reply)                          \
-	{                                                      \
-		return in_read(ctx, req, reply, shape, fn);    \
+#define ROUTE(name, shape, fn)                                                 \
+	enum err name(void *ctx, const struct http_request *req,               \
+	    struct http_reply *reply)                                          \
+	{                                                                      \
+		return in_read(ctx, req, reply, shape, fn);                    \
 	}
 
 ROUTE(node_get_height, HEADER, get_height)

@@ -4,10 +4,10 @@
 #include "base/clock.h"
 #include "node/node_internal.h"
 
-#define AHEAD_MS (90 * 60 * 1000LL)
+#define AHEAD_MS  (90 * 60 * 1000LL)
 #define BEHIND_MS (120 * 60 * 1000LL)
 #define RECENT_MS 20000
-#define POOL_TXS 10000
+#define POOL_TXS  10000
 #define POOL_JSON (4 << 20)
 
 /* What is known of one broadcast. */
@@ -28,8 +28,8 @@ offer_free(struct offer *o)
 }
 
 static enum err
-refuse_flaw(struct offer *o, struct http_reply *reply,
-    enum ledger_tx_flaw flaw, enum err why)
+refuse_flaw(struct offer *o, struct http_reply *reply, enum ledger_tx_flaw flaw,
+    enum err why)
 {
 	static const struct {
 		int number;
@@ -47,8 +47,8 @@ refuse_flaw(struct offer *o, struct http_reply *reply,
 	if (flaw == LEDGER_FLAW_PROOF)
 		return node_refuse_tx(reply, o->json, "%s", err_detail(why));
 	text = map[flaw].text;
-	return node_refuse(reply, map[flaw].number, "%s",
-	    text ? text : err_detail(why));
+	return node_refuse(
+	    reply, map[flaw].number, "%s", text ? text : err_detail(why));
 }
 
 /* ---- bytes that were sent a moment ago ---- */
@@ -165,15 +165,16 @@ check(struct offer *o, struct http_reply *reply)
 		    "version %u of transaction type 12 is not activated",
 		    tx->version);
 	if (tx->has_asset)
-		return node_refuse_tx(reply, o->json,
-		    "the fee asset does not exist");
+		return node_refuse_tx(
+		    reply, o->json, "the fee asset does not exist");
 	if (tx->timestamp - now > AHEAD_MS || now - tx->timestamp > BEHIND_MS)
-		return node_refuse(reply, 303, "Transaction timestamp %lld is "
+		return node_refuse(reply, 303,
+		    "Transaction timestamp %lld is "
 		    "too far from the time %lld of the node",
 		    (long long)tx->timestamp, (long long)now);
 	if (is_recent(o->n, o->hash))
-		return node_refuse(reply, 199, "AlreadyInProcessing(%s)",
-		    TEXT58(&tx->id));
+		return node_refuse(
+		    reply, 199, "AlreadyInProcessing(%s)", TEXT58(&tx->id));
 	return take(o, reply);
 }
 
@@ -206,8 +207,8 @@ bad_json(struct http_reply *reply, enum err e)
 }
 
 enum err
-node_post_broadcast(void *ctx, const struct http_request *req,
-    struct http_reply *reply)
+node_post_broadcast(
+    void *ctx, const struct http_request *req, struct http_reply *reply)
 {
 	__attribute__((cleanup(offer_free))) struct offer o = { .n = ctx };
 	enum ledger_tx_flaw flaw = LEDGER_FLAW_NONE;
@@ -223,8 +224,8 @@ node_post_broadcast(void *ctx, const struct http_request *req,
 }
 
 enum err
-node_post_fee(void *ctx, const struct http_request *req,
-    struct http_reply *reply)
+node_post_fee(
+    void *ctx, const struct http_request *req, struct http_reply *reply)
 {
 	CLEANUP_JS json_t *j = NULL;
 	enum err e = js_parse(req->body, req->body_len, JS_DEPTH, &j);
@@ -232,6 +233,6 @@ node_post_fee(void *ctx, const struct http_request *req,
 	(void)ctx;
 	if (e || !json_is_object(j))
 		return bad_json(reply, e);
-	return http_reply_json(reply, 200,
-	    json_pack("{s:n, s:i}", "feeAssetId", "feeAmount", 0));
+	return http_reply_json(
+	    reply, 200, json_pack("{s:n, s:i}", "feeAssetId", "feeAmount", 0));
 }

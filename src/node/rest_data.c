@@ -30,8 +30,7 @@ data_row(void *ctx, struct db_val key, struct db_val value)
 
 /* An absent argument leaves ${out} as it is. */
 static enum err
-number_argument(const struct http_request *req, const char *name,
-    uint64_t *out)
+number_argument(const struct http_request *req, const char *name, uint64_t *out)
 {
 	const char *s = http_query(req, name);
 
@@ -45,13 +44,14 @@ bad_address(struct http_reply *reply, enum err e)
 }
 
 enum err
-node_get_data(void *ctx, const struct http_request *req,
-    struct http_reply *reply)
+node_get_data(
+    void *ctx, const struct http_request *req, struct http_reply *reply)
 {
 	struct node *n = ctx;
 	uint8_t address[NODE_ADDRESS];
-	struct data_walk w = { .out = &reply->body, .address = address,
-		.limit = UINT64_MAX };
+	struct data_walk w = {
+		.out = &reply->body, .address = address, .limit = UINT64_MAX
+	};
 	CLEANUP_TXN struct db_txn t;
 	enum err e;
 
@@ -70,8 +70,8 @@ node_get_data(void *ctx, const struct http_request *req,
 }
 
 enum err
-node_get_data_key(void *ctx, const struct http_request *req,
-    struct http_reply *reply)
+node_get_data_key(
+    void *ctx, const struct http_request *req, struct http_reply *reply)
 {
 	CLEANUP_BUF struct buf key = { 0 };
 	struct node *n = ctx;

@@ -2,7 +2,7 @@
 #include "base/clock.h"
 #include "node/node_internal.h"
 
-#define VERSION "consentfs " PACKAGE_VERSION
+#define VERSION     "consentfs " PACKAGE_VERSION
 #define WAIT_MAX_MS 25000
 
 static json_t *
@@ -25,17 +25,17 @@ last_block(struct node *n, struct node_block *out, uint64_t *out_pool)
 }
 
 enum err
-node_get_version(void *ctx, const struct http_request *req,
-    struct http_reply *reply)
+node_get_version(
+    void *ctx, const struct http_request *req, struct http_reply *reply)
 {
 	(void)ctx, (void)req;
-	return http_reply_json(reply, 200,
-	    json_pack("{s:s}", "version", VERSION));
+	return http_reply_json(
+	    reply, 200, json_pack("{s:s}", "version", VERSION));
 }
 
 enum err
-node_get_status(void *ctx, const struct http_request *req,
-    struct http_reply *reply)
+node_get_status(
+    void *ctx, const struct http_request *req, struct http_reply *reply)
 {
 	struct node_block last;
 	char date[CLOCK_TEXT];
@@ -55,8 +55,8 @@ node_get_status(void *ctx, const struct http_request *req,
 }
 
 enum err
-node_get_config(void *ctx, const struct http_request *req,
-    struct http_reply *reply)
+node_get_config(
+    void *ctx, const struct http_request *req, struct http_reply *reply)
 {
 	const struct node *n = ctx;
 
@@ -67,15 +67,15 @@ node_get_config(void *ctx, const struct http_request *req,
 		"version", VERSION, "cryptoType", "WAVES", "chainId",
 		&n->chain_byte, 1, "consensus", "POA", "minimumFee", "12", 0,
 		"additionalFee", "12", 0, "maxTransactionsInMicroBlock", 1000,
-		"minMicroBlockAge", 0, "microBlockInterval",
-		number(n->gap_ms), "pkiMode", "OFF", "requiredOids",
-		"crlChecksEnabled", 0, "blockTiming", "roundDuration",
-		number(n->heartbeat_ms), "syncDuration", 0));
+		"minMicroBlockAge", 0, "microBlockInterval", number(n->gap_ms),
+		"pkiMode", "OFF", "requiredOids", "crlChecksEnabled", 0,
+		"blockTiming", "roundDuration", number(n->heartbeat_ms),
+		"syncDuration", 0));
 }
 
 enum err
-node_get_owner(void *ctx, const struct http_request *req,
-    struct http_reply *reply)
+node_get_owner(
+    void *ctx, const struct http_request *req, struct http_reply *reply)
 {
 	const struct node *n = ctx;
 	const struct pubkey *key = seal_identity_key(n->identity);
@@ -90,31 +90,30 @@ node_get_owner(void *ctx, const struct http_request *req,
 }
 
 enum err
-node_get_time(void *ctx, const struct http_request *req,
-    struct http_reply *reply)
+node_get_time(
+    void *ctx, const struct http_request *req, struct http_reply *reply)
 {
 	int64_t now = clock_wall_ms();
 
 	(void)ctx, (void)req;
 	return http_reply_json(reply, 200,
-	    json_pack("{s:o, s:o}", "system", number(now), "NTP",
-		number(now)));
+	    json_pack("{s:o, s:o}", "system", number(now), "NTP", number(now)));
 }
 
 /* Everybody may send, nobody is banned; there are no roles to give. */
 enum err
-node_get_permissions(void *ctx, const struct http_request *req,
-    struct http_reply *reply)
+node_get_permissions(
+    void *ctx, const struct http_request *req, struct http_reply *reply)
 {
 	uint8_t address[NODE_ADDRESS];
 	enum err e = node_read_address(ctx, req->seg[0], address);
 
 	if (e)
-		return node_refuse(reply, 102, "invalid address: %s",
-		    err_detail(e));
+		return node_refuse(
+		    reply, 102, "invalid address: %s", err_detail(e));
 	return http_reply_json(reply, 200,
-	    json_pack("{s:[], s:o}", "roles", "timestamp",
-		number(clock_wall_ms())));
+	    json_pack(
+		"{s:[], s:o}", "roles", "timestamp", number(clock_wall_ms())));
 }
 
 static uint64_t
@@ -127,8 +126,8 @@ argument(const struct http_request *req, const char *name, uint64_t absent)
 }
 
 enum err
-node_get_wait(void *ctx, const struct http_request *req,
-    struct http_reply *reply)
+node_get_wait(
+    void *ctx, const struct http_request *req, struct http_reply *reply)
 {
 	uint64_t height = argument(req, "height", 0);
 	uint64_t ms = argument(req, "ms", WAIT_MAX_MS);
@@ -145,7 +144,6 @@ node_get_wait(void *ctx, const struct http_request *req,
 		return ERR_OK;
 	}
 	return http_reply_json(reply, 200,
-	    json_pack("{s:o, s:o}", "height",
-		number((int64_t)last.head.height), "unconfirmed",
-		number((int64_t)pool)));
+	    json_pack("{s:o, s:o}", "height", number((int64_t)last.head.height),
+		"unconfirmed", number((int64_t)pool)));
 }

@@ -26,8 +26,7 @@ read_id(const char *s, struct tx_id *out, bool *out_whole)
 }
 
 enum err
-node_get_tx(void *ctx, const struct http_request *req,
-    struct http_reply *reply)
+node_get_tx(void *ctx, const struct http_request *req, struct http_reply *reply)
 {
 	struct node *n = ctx;
 	struct node_place place;
@@ -44,8 +43,8 @@ node_get_tx(void *ctx, const struct http_request *req,
 }
 
 enum err
-node_get_pool_tx(void *ctx, const struct http_request *req,
-    struct http_reply *reply)
+node_get_pool_tx(
+    void *ctx, const struct http_request *req, struct http_reply *reply)
 {
 	struct node *n = ctx;
 	struct node_place place;
@@ -97,8 +96,8 @@ walk_pool(struct pool_walk *w)
 }
 
 enum err
-node_get_pool(void *ctx, const struct http_request *req,
-    struct http_reply *reply)
+node_get_pool(
+    void *ctx, const struct http_request *req, struct http_reply *reply)
 {
 	CLEANUP_TXN struct db_txn t;
 	struct pool_walk w = { ctx, &t, &reply->body, 0, 0, ERR_OK };
@@ -113,8 +112,8 @@ node_get_pool(void *ctx, const struct http_request *req,
 }
 
 enum err
-node_get_pool_size(void *ctx, const struct http_request *req,
-    struct http_reply *reply)
+node_get_pool_size(
+    void *ctx, const struct http_request *req, struct http_reply *reply)
 {
 	CLEANUP_TXN struct db_txn t;
 	struct pool_walk w = { ctx, &t, NULL, 0, 0, ERR_OK };
@@ -126,8 +125,8 @@ node_get_pool_size(void *ctx, const struct http_request *req,
 	if (e)
 		return e;
 	return http_reply_json(reply, 200,
-	    json_pack("{s:I, s:I}", "size", (json_int_t)w.count,
-		"sizeInBytes", (json_int_t)w.bytes));
+	    json_pack("{s:I, s:I}", "size", (json_int_t)w.count, "sizeInBytes",
+		(json_int_t)w.bytes));
 }
 
 /* ---- an address's transactions, newest first ---- */
@@ -191,8 +190,8 @@ list_address(struct address_walk *w, struct http_reply *reply)
 }
 
 enum err
-node_get_address_txs(void *ctx, const struct http_request *req,
-    struct http_reply *reply)
+node_get_address_txs(
+    void *ctx, const struct http_request *req, struct http_reply *reply)
 {
 	struct node *n = ctx;
 	uint8_t address[NODE_ADDRESS];
@@ -202,14 +201,15 @@ node_get_address_txs(void *ctx, const struct http_request *req,
 	struct tx_id id;
 	bool whole;
 	CLEANUP_TXN struct db_txn t;
-	struct address_walk w = { .n = n, .t = &t, .out = &reply->body,
-		.address = address };
+	struct address_walk w = {
+		.n = n, .t = &t, .out = &reply->body, .address = address
+	};
 	enum err e;
 
 	db_read(n->db, &t);
 	if ((e = node_read_address(n, req->seg[0], address)))
-		return node_refuse(reply, 102, "invalid address: %s",
-		    err_detail(e));
+		return node_refuse(
+		    reply, 102, "invalid address: %s", err_detail(e));
 	if (node_read_number(req->seg[1], &w.limit) != ERR_OK)
 		return node_refuse(reply, 199, "invalid.limit");
 	if (w.limit > ADDRESS_LIMIT)
@@ -217,8 +217,8 @@ node_get_address_txs(void *ctx, const struct http_request *req,
 	if (after == NULL)
 		return list_address(&w, reply);
 	if (read_id(after, &id, &whole) != ERR_OK)
-		return node_refuse(reply, 199,
-		    "Unable to decode transaction id");
+		return node_refuse(
+		    reply, 199, "Unable to decode transaction id");
 	if (!whole || !node_place_get(n, &t, &id, &place) || !place.height)
 		return t.err ? t.err : not_in_chain(reply);
 	node_address_key(address, &place, &last);

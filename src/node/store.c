@@ -4,8 +4,8 @@
 #include "base/file.h"
 #include "node/node_internal.h"
 
-#define VERSION 1
-#define MAP_BYTES (64ULL << 30)
+#define VERSION    1
+#define MAP_BYTES  (64ULL << 30)
 #define BLOCK_HEAD (64 + 8 + 64 + 32 + 4 + 4)
 
 static enum err
@@ -61,7 +61,8 @@ corrupt(struct db_txn *t, const char *what)
 	if (t->err == ERR_OK)
 		t->err = err_say(ERR_CORRUPT,
 		    "a %s of the node's chain is damaged; restore it from a "
-		    "backup", what);
+		    "backup",
+		    what);
 }
 
 static struct db_val
@@ -86,8 +87,8 @@ read_u64(struct db_txn *t, struct db_val v, const char *what)
 }
 
 static bool
-read_block(struct db_txn *t, uint64_t height, struct db_val v,
-    struct node_block *out)
+read_block(
+    struct db_txn *t, uint64_t height, struct db_val v, struct node_block *out)
 {
 	struct rd r;
 
@@ -109,8 +110,8 @@ read_block(struct db_txn *t, uint64_t height, struct db_val v,
 }
 
 bool
-node_block_at(struct node *n, struct db_txn *t, uint64_t height,
-    struct node_block *out)
+node_block_at(
+    struct node *n, struct db_txn *t, uint64_t height, struct node_block *out)
 {
 	struct db_val v;
 	uint8_t key[8];
@@ -209,8 +210,8 @@ node_address_key(const uint8_t address[static NODE_ADDRESS],
 }
 
 enum err
-node_pool_read(struct db_val key, struct db_val value,
-    struct node_pool_row *out)
+node_pool_read(
+    struct db_val key, struct db_val value, struct node_pool_row *out)
 {
 	struct rd k, v;
 
@@ -221,14 +222,14 @@ node_pool_read(struct db_val key, struct db_val value,
 	out->full = rd_u32(&v);
 	out->json = rd_u32(&v);
 	if (rd_end(&k) != ERR_OK || rd_end(&v) != ERR_OK)
-		return err_say(ERR_CORRUPT, "a row of the node's pool is "
+		return err_say(ERR_CORRUPT,
+		    "a row of the node's pool is "
 		    "damaged; restore it from a backup");
 	return ERR_OK;
 }
 
 void
-node_pool_put(struct node *n, struct db_txn *t,
-    const struct node_pool_row *row)
+node_pool_put(struct node *n, struct db_txn *t, const struct node_pool_row *row)
 {
 	CLEANUP_BUF struct buf v = { 0 };
 	struct db_val k, old;
@@ -242,6 +243,6 @@ node_pool_put(struct node *n, struct db_txn *t,
 	buf_u32(&v, row->json);
 	if (v.err && t->err == ERR_OK)
 		t->err = v.err;
-	db_put(t, n->t.pool, key_u64(arrival, key),
-	    (struct db_val){ v.p, v.len });
+	db_put(
+	    t, n->t.pool, key_u64(arrival, key), (struct db_val){ v.p, v.len });
 }

@@ -59,8 +59,8 @@ int
 policy_compare_members(const void *x, const void *y)
 {
 	const struct member *a = x, *b = y;
-	int c = memcmp(&a->institution, &b->institution,
-	    sizeof(a->institution));
+	int c = memcmp(
+	    &a->institution, &b->institution, sizeof(a->institution));
 
 	return c ? c : strcmp(a->group, b->group);
 }
@@ -73,8 +73,8 @@ policy_compare_party(const struct fact *a, const struct fact *b)
 	if (a->party == EVENT_GROUP)
 		return strcmp(a->group, b->group);
 	if (a->party == EVENT_INSTITUTION)
-		return memcmp(&a->institution, &b->institution,
-		    sizeof(a->institution));
+		return memcmp(
+		    &a->institution, &b->institution, sizeof(a->institution));
 	return 0;
 }
 
@@ -85,9 +85,9 @@ compare_streams(const struct fact *a, const struct fact *b)
 
 	if (c == 0)
 		c = policy_compare_party(a, b);
-	return c ? c :
-		   memcmp(&a->src.signer, &b->src.signer,
-		       sizeof(a->src.signer));
+	return c ?
+	    c :
+	    memcmp(&a->src.signer, &b->src.signer, sizeof(a->src.signer));
 }
 
 /* Every tie is broken, so that the order of adding cannot matter. */
@@ -144,8 +144,8 @@ share_facts(struct policy *p, const struct policy_builder *b)
 {
 	const struct list *lists[] = { &b->decisions, &b->delegations };
 
-	p->facts = calloc(b->decisions.n + b->delegations.n + 1,
-	    sizeof(*p->facts));
+	p->facts = calloc(
+	    b->decisions.n + b->delegations.n + 1, sizeof(*p->facts));
 	if (p->facts == NULL)
 		return ERR_NOMEM;
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
@@ -189,8 +189,8 @@ copy_all(struct build *w, const struct policy_builder *b)
 	if (e == ERR_OK)
 		e = copy_facts(&b->decisions, &w->decisions, &w->ndecisions);
 	if (e == ERR_OK)
-		e = copy_facts(&b->delegations, &w->delegations,
-		    &w->ndelegations);
+		e = copy_facts(
+		    &b->delegations, &w->delegations, &w->ndelegations);
 	if (e == ERR_OK)
 		e = copy(b->ends.data, b->ends.n, sizeof(*w->ends), &w->ends);
 	if (e == ERR_OK)
@@ -208,8 +208,8 @@ copy_all(struct build *w, const struct policy_builder *b)
 /* ---- what counts ---- */
 
 struct ended {
-	bool is;	/* somebody who may has ended it */
-	bool stops;	/* and what rests on it ends with it */
+	bool is;        /* somebody who may has ended it */
+	bool stops;     /* and what rests on it ends with it */
 	uint64_t order; /* from here on */
 };
 
@@ -286,8 +286,7 @@ live_delegation(const struct build *w, const struct fact *f)
 	    !ID_EQ(&d->representative, &f->src.signer))
 		return NULL;
 	if ((d->powers & EVENT_POWER_DECIDE) == 0 || at < d->from ||
-	    (d->until != 0 && at >= d->until) ||
-	    d->src.order >= f->src.order ||
+	    (d->until != 0 && at >= d->until) || d->src.order >= f->src.order ||
 	    find_ends(w, d).order < f->src.order)
 		return NULL;
 	return d;
@@ -397,8 +396,9 @@ make_streams(struct policy *p)
 	if (p->streams == NULL)
 		return ERR_NOMEM;
 	for (size_t i = 0; i < p->nitems; i++) {
-		if (i == 0 || compare_streams(p->items[i - 1].fact,
-				  p->items[i].fact) != 0)
+		if (i == 0 ||
+		    compare_streams(p->items[i - 1].fact, p->items[i].fact) !=
+			0)
 			p->streams[p->nstreams++].first = i;
 		p->streams[p->nstreams - 1].n++;
 	}

@@ -115,8 +115,7 @@ compare_ids(const void *a, const void *b)
 static void
 pack_scope(uint8_t **at, const struct event_scope *s, struct scope *out)
 {
-	struct event_id *sets = pack(at, s->sets,
-	    s->nsets * sizeof(*s->sets));
+	struct event_id *sets = pack(at, s->sets, s->nsets * sizeof(*s->sets));
 
 	if (s->nsets)
 		qsort(sets, s->nsets, sizeof(*sets), compare_ids);
@@ -163,8 +162,8 @@ decision_ok(const struct event_decision *d)
 }
 
 static struct fact *
-fact_new(const struct policy_source *src, const struct pubkey *patient,
-    size_t extra)
+fact_new(
+    const struct policy_source *src, const struct pubkey *patient, size_t extra)
 {
 	struct fact *f = calloc(1, sizeof(*f) + extra);
 
@@ -222,9 +221,8 @@ policy_add_decision(struct policy_builder *b, const struct policy_source *src,
 }
 
 enum err
-policy_add_delegation(struct policy_builder *b,
-    const struct policy_source *src, const struct pubkey *patient,
-    const struct event_delegation *d)
+policy_add_delegation(struct policy_builder *b, const struct policy_source *src,
+    const struct pubkey *patient, const struct event_delegation *d)
 {
 	struct fact **slot, *f;
 	uint8_t *at;

@@ -15,24 +15,24 @@
 /* What one decision means for one query. */
 enum weight {
 	WEIGHT_NONE,
-	WEIGHT_HINT,	 /* only tells why nothing permits */
-	WEIGHT_AGAINST,	 /* denies until a newer grant */
+	WEIGHT_HINT,     /* only tells why nothing permits */
+	WEIGHT_AGAINST,  /* denies until a newer grant */
 	WEIGHT_EXCLUDES, /* denies until a newer reinstatement */
-	WEIGHT_FOR,	 /* a grant in force */
-	WEIGHT_LIFTS,	 /* a reinstatement in force */
+	WEIGHT_FOR,      /* a grant in force */
+	WEIGHT_LIFTS,    /* a reinstatement in force */
 };
 
 /* Walks over the decisions about the patient and the institution. */
 struct walk {
 	const struct policy *p;
 	const struct policy_query *q;
-	size_t stream, item; /* next ones */
+	size_t stream, item;    /* next ones */
 	const struct stream *s; /* of the newest item; NULL: none yet */
 };
 
 static bool
-is_member(const struct policy *p, const struct institution_id *id,
-    const char *group)
+is_member(
+    const struct policy *p, const struct institution_id *id, const char *group)
 {
 	struct member key = { .institution = *id };
 
@@ -43,8 +43,8 @@ is_member(const struct policy *p, const struct institution_id *id,
 }
 
 static bool
-party_covers(const struct policy *p, const struct policy_query *q,
-    const struct fact *f)
+party_covers(
+    const struct policy *p, const struct policy_query *q, const struct fact *f)
 {
 	switch (f->party) {
 	case EVENT_INSTITUTION:
@@ -60,8 +60,9 @@ party_covers(const struct policy *p, const struct policy_query *q,
 static struct walk
 walk_start(const struct policy *p, const struct policy_query *q)
 {
-	return (struct walk){ .p = p, .q = q,
-		.stream = policy_first_stream(p, &q->patient) };
+	return (struct walk){
+		.p = p, .q = q, .stream = policy_first_stream(p, &q->patient)
+	};
 }
 
 static const struct stream *
@@ -136,8 +137,8 @@ newer(const struct fact *a, const struct fact *b)
  * if less were asked, a revocation could heal a double and so permit.
  */
 static enum policy_why
-check_signer(const struct walk *w, const struct stream *own,
-    const struct fact *f)
+check_signer(
+    const struct walk *w, const struct stream *own, const struct fact *f)
 {
 	struct walk all = walk_start(w->p, w->q);
 	const struct stream *s;
@@ -163,9 +164,9 @@ narrowing_covers(const struct policy_query *q, const struct fact *f)
 {
 	if (f->src.foreign)
 		return true;
-	if (f->practitioner && (q->practitioner == NULL ||
-				   strcmp(f->practitioner,
-				       q->practitioner) != 0))
+	if (f->practitioner &&
+	    (q->practitioner == NULL ||
+		strcmp(f->practitioner, q->practitioner) != 0))
 		return false;
 	return policy_scope_covers(&f->scope, q, true);
 }
@@ -173,20 +174,20 @@ narrowing_covers(const struct policy_query *q, const struct fact *f)
 static bool
 widening_covers(const struct policy_query *q, const struct fact *f)
 {
-	if (f->practitioner && (q->practitioner == NULL ||
-				   strcmp(f->practitioner,
-				       q->practitioner) != 0))
+	if (f->practitioner &&
+	    (q->practitioner == NULL ||
+		strcmp(f->practitioner, q->practitioner) != 0))
 		return false;
-	if (f->purposes.n && (q->purpose == NULL ||
-				 !policy_words_have(&f->purposes,
-				     q->purpose)))
+	if (f->purposes.n &&
+	    (q->purpose == NULL ||
+		!policy_words_have(&f->purposes, q->purpose)))
 		return false;
 	return policy_scope_covers(&f->scope, q, false);
 }
 
 static enum weight
-weigh_narrowing(const struct policy_query *q, const struct item *it,
-    enum policy_why *why)
+weigh_narrowing(
+    const struct policy_query *q, const struct item *it, enum policy_why *why)
 {
 	static const enum policy_why whys[] = {
 		[EVENT_REFUSE] = POLICY_REFUSED,
@@ -211,8 +212,7 @@ weigh_reinstate(const struct walk *w, const struct item *it)
 	const struct fact *f = it->fact;
 
 	if (it->role != ROLE_WIDENS || it->why != POLICY_GRANTED ||
-	    f->until != 0 || w->q->now < f->from ||
-	    !widening_covers(w->q, f) ||
+	    f->until != 0 || w->q->now < f->from || !widening_covers(w->q, f) ||
 	    (it->via && !policy_scope_covers(&it->via->scope, w->q, false)) ||
 	    check_signer(w, w->s, f) != POLICY_GRANTED)
 		return WEIGHT_NONE;
@@ -358,8 +358,8 @@ same_stream(const struct fact *a, const struct fact *b)
  * beginning; one of the same stream replaces ${best} then.
  */
 static int64_t
-denies_from(const struct walk *w, const struct item *it,
-    const struct fact *best)
+denies_from(
+    const struct walk *w, const struct item *it, const struct fact *best)
 {
 	enum policy_why why;
 	enum weight weight = weigh(w, it, &why);
@@ -424,8 +424,7 @@ explain_denial(const struct policy *p, const struct policy_query *q,
 		if (weight == WEIGHT_AGAINST &&
 		    (top == NULL || newer(it->fact, top)))
 			top = it->fact;
-		else if (weight != WEIGHT_HINT || top ||
-		    hint_rank(why) <= rank)
+		else if (weight != WEIGHT_HINT || top || hint_rank(why) <= rank)
 			continue;
 		rank = hint_rank(why);
 		out->why = why;

@@ -118,7 +118,8 @@ next_of_party(const struct policy *p, const struct pubkey *patient,
     const struct event_decision *party, size_t *at)
 {
 	const struct fact want = { .party = party->party,
-		.institution = party->institution, .group = party->group };
+		.institution = party->institution,
+		.group = party->group };
 
 	while (*at < p->nstreams) {
 		const struct stream *s = &p->streams[(*at)++];

@@ -24,7 +24,7 @@ struct policy_source {
 	uint64_t order; /* position on the ledger; larger is later.  Pending
 			 * events have orders above all final ones. */
 	int64_t block_time;
-	bool final; /* false: seen, not at final depth: only narrows */
+	bool final;   /* false: seen, not at final depth: only narrows */
 	bool foreign; /* has members that are not understood */
 };
 
@@ -91,8 +91,7 @@ struct policy;
  * policy_build(b, out):
  * Make the immutable policy; ${b} stays usable.
  */
-enum err policy_build(struct policy_builder *b, struct policy **out)
-    must_check;
+enum err policy_build(struct policy_builder *b, struct policy **out) must_check;
 
 /**
  * policy_ref(p), policy_free(p):
@@ -122,11 +121,11 @@ enum policy_why {
 	POLICY_EXCLUDED,
 	POLICY_EXPIRED,
 	POLICY_NOT_YET,
-	POLICY_PENDING,	 /* a grant that is not final */
-	POLICY_GAP,	 /* a number is missing */
-	POLICY_DOUBLE,	 /* a number was used twice */
-	POLICY_OPAQUE,	 /* something sealed to us is not understood */
-	POLICY_RIGHT,	 /* the grant gives another right only */
+	POLICY_PENDING,    /* a grant that is not final */
+	POLICY_GAP,        /* a number is missing */
+	POLICY_DOUBLE,     /* a number was used twice */
+	POLICY_OPAQUE,     /* something sealed to us is not understood */
+	POLICY_RIGHT,      /* the grant gives another right only */
 	POLICY_DELEGATION, /* the delegation was not live */
 };
 

@@ -74,9 +74,9 @@ struct list {
 
 struct policy_builder {
 	struct list decisions, delegations; /* struct fact * */
-	struct list ends;		    /* struct end */
-	struct list opaques;		    /* struct opaque */
-	struct list members;		    /* struct member */
+	struct list ends;                   /* struct end */
+	struct list opaques;                /* struct opaque */
+	struct list members;                /* struct member */
 };
 
 /* What can be said of a decision before any query. */
@@ -95,7 +95,7 @@ struct item {
 
 struct stream {
 	size_t first, n;  /* its items, highest number first */
-	bool gap;	  /* a number below the highest is missing */
+	bool gap;         /* a number below the highest is missing */
 	uint64_t doubled; /* highest number used twice; 0: none */
 	uint64_t healed;  /* first order of a number above doubled */
 };
@@ -125,8 +125,8 @@ void policy_fact_free(struct fact *f);
  * Say whether every criterion that ${s} gives matches what ${q} asks about.
  * What is not known matches if ${narrow}.
  */
-bool policy_scope_covers(const struct scope *s, const struct policy_query *q,
-    bool narrow);
+bool policy_scope_covers(
+    const struct scope *s, const struct policy_query *q, bool narrow);
 
 /**
  * policy_words_have(w, s):
@@ -156,15 +156,14 @@ int policy_compare_members(const void *x, const void *y);
  * policy_first_stream(p, patient):
  * Return the index of the first stream about ${patient} or a later key.
  */
-size_t policy_first_stream(const struct policy *p,
-    const struct pubkey *patient);
+size_t policy_first_stream(
+    const struct policy *p, const struct pubkey *patient);
 
 /**
  * policy_head(p, s):
  * Return the decision with the highest number of ${s}: it tells patient,
  * party and signer of all.
  */
-const struct fact *policy_head(const struct policy *p,
-    const struct stream *s);
+const struct fact *policy_head(const struct policy *p, const struct stream *s);
 
 #endif

@@ -65,8 +65,8 @@ needs_about(const struct scope *s)
 }
 
 static bool
-about_matches(const struct scope *s, const struct event_document_set *about,
-    bool narrow)
+about_matches(
+    const struct scope *s, const struct event_document_set *about, bool narrow)
 {
 	if (s->types.n && !policy_words_have(&s->types, about->type_code))
 		return false;
@@ -79,13 +79,13 @@ about_matches(const struct scope *s, const struct event_document_set *about,
 		return false;
 	if (s->without.n && labelled(s, about))
 		return false;
-	return !s->has_period || period_meets(&s->period, &about->period,
-				     narrow);
+	return !s->has_period ||
+	    period_meets(&s->period, &about->period, narrow);
 }
 
 bool
-policy_scope_covers(const struct scope *s, const struct policy_query *q,
-    bool narrow)
+policy_scope_covers(
+    const struct scope *s, const struct policy_query *q, bool narrow)
 {
 	/* a scope that names nothing: the denying side */
 	if (!s->all && s->nsets == 0 && !needs_about(s))

@@ -50,8 +50,7 @@ add_ending(struct registry *r, struct registry_book *b,
 	enum err e;
 
 	(void)pthread_mutex_lock(&r->lock);
-	e = registry_grow((void **)&b->ending, b->nendings,
-	    sizeof(*b->ending));
+	e = registry_grow((void **)&b->ending, b->nendings, sizeof(*b->ending));
 	if (e == ERR_OK)
 		b->ending[b->nendings++] = (struct registry_ending){ *ended,
 			f->row.sender, f->row.time };
@@ -60,21 +59,21 @@ add_ending(struct registry *r, struct registry_book *b,
 }
 
 static enum err
-add_end(struct registry *r, struct registry_book *b,
-    const struct registry_fact *f)
+add_end(
+    struct registry *r, struct registry_book *b, const struct registry_fact *f)
 {
 	const struct event_end *end = &f->e->u.end;
 	const struct policy_source src = source(f);
-	enum err e = policy_add_end(b->builder, &src, &end->ends,
-	    end->keep_dependents);
+	enum err e = policy_add_end(
+	    b->builder, &src, &end->ends, end->keep_dependents);
 
 	return e ? e : add_ending(r, b, f, &end->ends);
 }
 
 /* What becomes of the dependents is not told: they end too. */
 static enum err
-add_mark(struct registry *r, struct registry_book *b,
-    const struct registry_fact *f)
+add_mark(
+    struct registry *r, struct registry_book *b, const struct registry_fact *f)
 {
 	const struct policy_source src = source(f);
 	enum err e = policy_add_end(b->builder, &src, &f->ended, false);
@@ -84,37 +83,37 @@ add_mark(struct registry *r, struct registry_book *b,
 
 /* Without a patient: of all for whom the signer may decide. */
 static enum err
-add_opaque(struct registry *r, struct registry_book *b,
-    const struct registry_fact *f)
+add_opaque(
+    struct registry *r, struct registry_book *b, const struct registry_fact *f)
 {
 	const struct pubkey *signer = &f->row.sender;
-	enum err e = policy_add_opaque(b->builder, signer,
-	    f->has_patient ? &f->patient : signer);
+	enum err e = policy_add_opaque(
+	    b->builder, signer, f->has_patient ? &f->patient : signer);
 
 	(void)r;
 	b->nopaque++;
 	for (size_t i = 0; !f->has_patient && e == ERR_OK && i < b->nproxies;
 	     i++)
 		if (ID_EQ(&b->proxy[i].representative, signer))
-			e = policy_add_opaque(b->builder, signer,
-			    &b->proxy[i].patient);
+			e = policy_add_opaque(
+			    b->builder, signer, &b->proxy[i].patient);
 	return e;
 }
 
 static enum err
-add_decision(struct registry *r, struct registry_book *b,
-    const struct registry_fact *f)
+add_decision(
+    struct registry *r, struct registry_book *b, const struct registry_fact *f)
 {
 	const struct policy_source src = source(f);
-	enum err e = policy_add_decision(b->builder, &src, &f->e->patient,
-	    &f->e->u.decision);
+	enum err e = policy_add_decision(
+	    b->builder, &src, &f->e->patient, &f->e->u.decision);
 
 	return e == ERR_INVAL ? add_opaque(r, b, f) : e;
 }
 
 static enum err
-add_proxy(struct registry *r, struct registry_book *b,
-    const struct registry_fact *f)
+add_proxy(
+    struct registry *r, struct registry_book *b, const struct registry_fact *f)
 {
 	const struct event_delegation *d = &f->e->u.delegation;
 	enum err e;
@@ -133,16 +132,16 @@ add_proxy(struct registry *r, struct registry_book *b,
 }
 
 static enum err
-add_delegation(struct registry *r, struct registry_book *b,
-    const struct registry_fact *f)
+add_delegation(
+    struct registry *r, struct registry_book *b, const struct registry_fact *f)
 {
 	const struct policy_source src = source(f);
 	enum err e;
 
 	if (!src.final)
 		return ERR_OK;
-	e = policy_add_delegation(b->builder, &src, &f->e->patient,
-	    &f->e->u.delegation);
+	e = policy_add_delegation(
+	    b->builder, &src, &f->e->patient, &f->e->u.delegation);
 	if (e == ERR_INVAL)
 		return ERR_OK; /* it widens */
 	if (e || src.foreign || !ID_EQ(&f->e->patient, &f->row.sender))
@@ -160,8 +159,8 @@ static enum err (*const adders[REGISTRY_KINDS])(struct registry *r,
 };
 
 enum err
-registry_book_add(struct registry *r, struct registry_book *b,
-    const struct registry_fact *f)
+registry_book_add(
+    struct registry *r, struct registry_book *b, const struct registry_fact *f)
 {
 	return adders[f->kind] ? adders[f->kind](r, b, f) : ERR_OK;
 }
@@ -271,8 +270,8 @@ rewrite(struct registry *r, struct registry_book *book)
 static enum err
 new_book(struct registry *r, struct registry_book **out)
 {
-	CLEANUP(registry_book_free) struct registry_book *book =
-	    calloc(1, sizeof(*book));
+	CLEANUP(registry_book_free)
+	struct registry_book *book = calloc(1, sizeof(*book));
 	enum err e;
 
 	if (book == NULL)
@@ -294,8 +293,8 @@ registry_build(struct registry *r)
 	enum err e = r->full ? new_book(r, &book) : ERR_OK;
 
 	if (e == ERR_OK)
-		e = policy_build(book ? book->builder : r->book->builder,
-		    &policy);
+		e = policy_build(
+		    book ? book->builder : r->book->builder, &policy);
 	if (e)
 		return e;
 	(void)pthread_mutex_lock(&r->lock);
@@ -342,8 +341,7 @@ registry_policy(struct registry *r)
 }
 
 static bool
-ended(const struct registry_book *b, const struct registry_proxy *p,
-    int64_t at)
+ended(const struct registry_book *b, const struct registry_proxy *p, int64_t at)
 {
 	for (size_t i = 0; i < b->nendings; i++)
 		if (ID_EQ(&b->ending[i].ended, &p->id) &&

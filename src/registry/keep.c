@@ -208,8 +208,8 @@ keep_inquiry(struct registry_work *w, const struct registry_row *row,
 
 /* A fact that owns the event. */
 static enum err
-add_fact(struct registry_work *w, const struct registry_row *row,
-    uint8_t kind, struct registry_opened *o)
+add_fact(struct registry_work *w, const struct registry_row *row, uint8_t kind,
+    struct registry_opened *o)
 {
 	struct registry_fact *f;
 	enum err e = registry_work_fact(w, row, kind, &f);
@@ -367,8 +367,9 @@ open_delegation(struct registry_work *w, const struct registry_row *row,
 		e = registry_unseal_with(w->r, row, env, key, &o);
 	if (e)
 		return e;
-	if (o.e && (o.e->type != EVENT_DELEGATION ||
-		       !ID_EQ(&o.e->patient, &decision->patient)))
+	if (o.e &&
+	    (o.e->type != EVENT_DELEGATION ||
+		!ID_EQ(&o.e->patient, &decision->patient)))
 		return ERR_FORGED;
 	return registry_keep(w, row, &o);
 }
@@ -382,8 +383,7 @@ registry_keep_delegation(struct registry_work *w, const struct event *decision)
 	enum err e;
 
 	if (!d->has_delegation ||
-	    registry_get_row(&w->t, w->r, TAB_BYID, DB_VAL(&d->delegation),
-		&v))
+	    registry_get_row(&w->t, w->r, TAB_BYID, DB_VAL(&d->delegation), &v))
 		return ERR_OK;
 	e = registry_row_get(w->r, &w->t, &d->delegation, &row);
 	if (e == ERR_OK)

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 
 #define NARROW_MAX 65536 /* pending facts that narrow */
-#define OTHERS_MAX 4096	 /* pending facts that do not: the oldest give way */
+#define OTHERS_MAX 4096  /* pending facts that do not: the oldest give way */
 
 void
 registry_pending_free(struct registry_pending *p)
@@ -28,8 +28,8 @@ registry_pending_drop(struct registry *r)
 }
 
 enum err
-registry_pending_fact(const struct registry_pending *p,
-    struct registry_fact *out)
+registry_pending_fact(
+    const struct registry_pending *p, struct registry_fact *out)
 {
 	*out = (struct registry_fact){ .row = p->row,
 		.kind = p->kind,
@@ -55,8 +55,8 @@ narrows(uint8_t kind, const struct event *e)
 static enum err
 push(struct registry_work *w, const struct registry_pending *p)
 {
-	enum err e = registry_grow((void **)&w->pending, w->npending,
-	    sizeof(*w->pending));
+	enum err e = registry_grow(
+	    (void **)&w->pending, w->npending, sizeof(*w->pending));
 
 	if (e == ERR_OK)
 		w->pending[w->npending++] = *p;
@@ -99,16 +99,19 @@ static enum err
 push_mark(struct registry_work *w, const struct registry_row *row,
     const struct event_id *ended)
 {
-	struct registry_pending p = { .row = *row, .kind = REGISTRY_MARK,
-		.narrow = true, .ended = *ended, .stamp = w->stamp };
+	struct registry_pending p = { .row = *row,
+		.kind = REGISTRY_MARK,
+		.narrow = true,
+		.ended = *ended,
+		.stamp = w->stamp };
 
 	w->changes |= REGISTRY_POLICY;
 	return push(w, &p);
 }
 
 static enum err
-see_envelope(struct registry_work *w, const struct registry_row *row,
-    struct db_val env)
+see_envelope(
+    struct registry_work *w, const struct registry_row *row, struct db_val env)
 {
 	CLEANUP_OPENED struct registry_opened o = { 0 };
 	enum err e = registry_unseal(w->r, row, env, &o);
@@ -120,8 +123,8 @@ see_envelope(struct registry_work *w, const struct registry_row *row,
 		e = ERR_OK;
 	return e || understood ?
 	    e :
-	    registry_marked(w, row, seal_envelope_public(env.p, env.n),
-		push_mark);
+	    registry_marked(
+		w, row, seal_envelope_public(env.p, env.n), push_mark);
 }
 
 static enum err
@@ -177,8 +180,9 @@ static enum err
 see_entry(struct registry_work *w, const struct ledger_tx *tx,
     const struct ledger_entry *in, int64_t seen)
 {
-	struct registry_row row = { .tx = tx->id, .sender = tx->sender,
-		.time = seen };
+	struct registry_row row = {
+		.tx = tx->id, .sender = tx->sender, .time = seen
+	};
 	struct db_val value = { in->value, in->len }, v;
 	struct registry *r = w->r;
 
@@ -299,8 +303,8 @@ by_seq(const void *a, const void *b)
 static enum err
 hold_all(struct holding *x, struct db_txn *t)
 {
-	db_walk(t, x->r->tab[TAB_NARROW], (struct db_val){ NULL, 0 },
-	    hold_step, x);
+	db_walk(
+	    t, x->r->tab[TAB_NARROW], (struct db_val){ NULL, 0 }, hold_step, x);
 	if (x->n > 1)
 		qsort(x->held, x->n, sizeof(*x->held), by_seq);
 	return x->err ? x->err : t->err;
@@ -312,8 +316,8 @@ load_one(struct registry_work *w, const struct held *h)
 	CLEANUP(ledger_tx_free) struct ledger_tx *tx = NULL;
 	CLEANUP_JS json_t *j = NULL;
 	size_t n = 0;
-	enum err e = js_parse(h->plain.p + h->at, h->plain.len - h->at,
-	    JS_DEPTH, &j);
+	enum err e = js_parse(
+	    h->plain.p + h->at, h->plain.len - h->at, JS_DEPTH, &j);
 
 	if (e == ERR_OK)
 		e = ledger_tx_read(j, &tx);
@@ -359,8 +363,7 @@ registry_resend(struct registry *r,
 
 /* Readers copy whole elements. */
 void
-registry_pending_gone(struct registry *r, struct registry_pending *p,
-    bool gone)
+registry_pending_gone(struct registry *r, struct registry_pending *p, bool gone)
 {
 	(void)pthread_mutex_lock(&r->lock);
 	p->gone = gone;
@@ -460,8 +463,8 @@ enter(struct registry *r, struct registry_pending *p)
 	if (e)
 		return e;
 	(void)pthread_mutex_lock(&r->lock);
-	e = registry_grow((void **)&r->pending, r->npending,
-	    sizeof(*r->pending));
+	e = registry_grow(
+	    (void **)&r->pending, r->npending, sizeof(*r->pending));
 	if (e == ERR_OK)
 		r->pending[r->npending++] = *p;
 	(void)pthread_mutex_unlock(&r->lock);
@@ -510,8 +513,8 @@ see(struct registry *r, const struct ledger_tx *tx, unsigned *changes)
 	if (e)
 		return e;
 	if (n > 0 && r->nnarrow + n > NARROW_MAX)
-		return err_say(ERR_BUSY,
-		    "too many decisions wait for the ledger");
+		return err_say(
+		    ERR_BUSY, "too many decisions wait for the ledger");
 	if (n > 0)
 		e = put_narrow(&w, tx, seen);
 	if (e == ERR_OK)

@@ -17,8 +17,8 @@ accredited(struct registry *r, const struct registry_event *ev, bool host)
 	    (e->type == EVENT_INQUIRY && e->u.inquiry.has_institution))
 		return host;
 	return ID_EQ(&ev->sender, &e->patient) ||
-	    registry_representative(r, &ev->sender, &e->patient,
-		ev->block_time, &delegation) == ERR_OK;
+	    registry_representative(r, &ev->sender, &e->patient, ev->block_time,
+		&delegation) == ERR_OK;
 }
 
 static void
@@ -171,8 +171,8 @@ registry_each(struct registry *r, enum event_type type,
 	x.err = copy_pending(r, &want, &pending);
 	db_read(r->db, &t);
 	if (x.err == ERR_OK)
-		registry_index_walk(r, &t, (uint8_t)type, patient, each_step,
-		    &x);
+		registry_index_walk(
+		    r, &t, (uint8_t)type, patient, each_step, &x);
 	for (size_t i = 0; i < pending.n && x.more && x.err == ERR_OK; i++)
 		x.err = each_pending(&x, &pending.p[i]);
 	return x.err ? x.err : t.err;
@@ -195,8 +195,8 @@ record_of(struct registry *r, struct db_txn *t, const struct event_id *id,
 }
 
 static enum err
-get_pending(struct registry *r, const struct event_id *id,
-    struct registry_event *out)
+get_pending(
+    struct registry *r, const struct event_id *id, struct registry_event *out)
 {
 	const struct want want = { REGISTRY_KINDS, NULL, id };
 	CLEANUP_COPIES struct copies x = { 0 };
@@ -204,8 +204,8 @@ get_pending(struct registry *r, const struct event_id *id,
 	enum err err = copy_pending(r, &want, &x);
 
 	if (err == ERR_OK && x.n == 0)
-		err = err_say(ERR_NOTFOUND, "event %s is not known here",
-		    TEXT58(id));
+		err = err_say(
+		    ERR_NOTFOUND, "event %s is not known here", TEXT58(id));
 	if (err == ERR_OK)
 		err = event_decode(x.p->json.p, x.p->json.len, &e);
 	if (err == ERR_OK)
@@ -214,8 +214,8 @@ get_pending(struct registry *r, const struct event_id *id,
 }
 
 enum err
-registry_get(struct registry *r, const struct event_id *id,
-    struct registry_event *out)
+registry_get(
+    struct registry *r, const struct event_id *id, struct registry_event *out)
 {
 	CLEANUP_RECORD struct registry_record rec = { 0 };
 	struct db_txn t CLEANUP_TXN;
@@ -246,8 +246,8 @@ registry_event_free(struct registry_event *ev)
 }
 
 enum err
-registry_content_key(struct registry *r, const struct event_id *id,
-    struct secret **out)
+registry_content_key(
+    struct registry *r, const struct event_id *id, struct secret **out)
 {
 	CLEANUP_RECORD struct registry_record rec = { 0 };
 	struct db_txn t CLEANUP_TXN;
@@ -309,8 +309,7 @@ patient_step(void *ctx, struct db_val key, struct db_val value)
 	if (x->err == ERR_OK && plain.len != sizeof(struct pubkey))
 		x->err = ERR_CORRUPT;
 	if (x->err == ERR_OK)
-		x->err = registry_grow((void **)&x->key, x->n,
-		    sizeof(*x->key));
+		x->err = registry_grow((void **)&x->key, x->n, sizeof(*x->key));
 	if (x->err == ERR_OK)
 		memcpy(x->key[x->n++].b, plain.p, plain.len);
 	return x->err == ERR_OK;
@@ -351,8 +350,9 @@ learn(struct registry *r, const struct event_id *id, const struct secret *key,
 	if (e == ERR_OK)
 		e = registry_row_get(r, &w.t, id, &row);
 	if (e == ERR_NOTFOUND)
-		return err_say(e, "event %s is not on the ledger yet, as far "
-				  "as it was read; wait for it",
+		return err_say(e,
+		    "event %s is not on the ledger yet, as far "
+		    "as it was read; wait for it",
 		    TEXT58(id));
 	if (e)
 		return e;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "registry/registry_internal.h"
 
-#define VERSION 1
+#define VERSION   1
 #define MAP_BYTES (64ULL << 30) /* grows as needed up to here */
 
 static struct db_val
@@ -15,11 +15,12 @@ static void
 fingerprint(const struct registry *r, uint8_t out[static 32])
 {
 	const struct registry_reader *reader = &r->reader;
-	const struct pubkey *account =
-	    reader->account ? seal_identity_key(reader->account) : NULL;
-	const struct pubkey *rms =
-	    reader->rms_identity ? seal_identity_key(reader->rms_identity) :
-				   NULL;
+	const struct pubkey *account = reader->account ?
+	    seal_identity_key(reader->account) :
+	    NULL;
+	const struct pubkey *rms = reader->rms_identity ?
+	    seal_identity_key(reader->rms_identity) :
+	    NULL;
 	const uint8_t roles[] = { account != NULL, reader->has_institution,
 		rms != NULL };
 	const struct seal_part parts[] = {
@@ -87,8 +88,8 @@ load_position(struct registry *r, struct db_txn *t)
 		rd_copy(&rd, block.b, sizeof(block.b));
 		time = (int64_t)rd_u64(&rd);
 		if (rd_end(&rd))
-			return err_say(ERR_CORRUPT,
-			    "the registry's position is damaged");
+			return err_say(
+			    ERR_CORRUPT, "the registry's position is damaged");
 	}
 	(void)pthread_mutex_lock(&r->lock);
 	r->height = height;
@@ -139,8 +140,8 @@ look_step(void *ctx, uint64_t order)
 		return false;
 	if (rec.has_key)
 		x->understood = registry_record_event(&rec, &e) == ERR_OK;
-	else if (registry_get_row(x->t, x->r, TAB_RAW, DB_VAL(&rec.row.id),
-		     &raw))
+	else if (registry_get_row(
+		     x->t, x->r, TAB_RAW, DB_VAL(&rec.row.id), &raw))
 		x->understood = registry_form(raw) != FORM_UNKNOWN;
 	return !x->understood;
 }
@@ -154,8 +155,7 @@ put_keys(struct registry *r, uint8_t keys[static 32])
 
 	if (e)
 		return e;
-	registry_put(&w, TAB_STATE, name("keys"),
-	    (struct db_val){ keys, 32 });
+	registry_put(&w, TAB_STATE, name("keys"), (struct db_val){ keys, 32 });
 	return registry_work_commit(&w, &changes);
 }
 
@@ -206,8 +206,8 @@ registry_open(const struct registry_opts *opts, struct registry **out)
 	(void)pthread_mutex_init(&r->writing, NULL);
 	(void)pthread_mutex_init(&r->lock, NULL);
 	r->reader = opts->reader;
-	e = secret_copy(secret_view(opts->rest_key),
-	    secret_len(opts->rest_key), &r->rest);
+	e = secret_copy(
+	    secret_view(opts->rest_key), secret_len(opts->rest_key), &r->rest);
 	if (e == ERR_OK)
 		e = open_tables(r, opts->dir);
 	if (e == ERR_OK)

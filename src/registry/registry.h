@@ -45,7 +45,7 @@ struct registry_reader {
 	void *find_ctx;
 };
 
-enum registry_change { /* bits */
+enum registry_change {         /* bits */
 	REGISTRY_POLICY = 1,   /* decisions, delegations, ends */
 	REGISTRY_SETS = 2,     /* a set became known or was learned */
 	REGISTRY_INQUIRY = 4,  /* inquiries */
@@ -72,8 +72,8 @@ struct registry;
  * Errors: those of db_open(); CONFLICT (the directory belongs to another
  * reader or chain).
  */
-enum err registry_open(const struct registry_opts *opts, struct registry **out)
-    must_check;
+enum err registry_open(
+    const struct registry_opts *opts, struct registry **out) must_check;
 
 /**
  * registry_close(r):
@@ -93,8 +93,8 @@ struct ledger_sink registry_sink(struct registry *r);
  * Take a verified transaction from any channel that is not final: narrowing
  * counts at once and durably, inquiries show as pending, widening waits.
  */
-enum err registry_see(struct registry *r, const struct ledger_tx *tx)
-    must_check;
+enum err registry_see(
+    struct registry *r, const struct ledger_tx *tx) must_check;
 
 /**
  * registry_learn(r, tx, entry, key):
@@ -113,9 +113,9 @@ struct registry_event {
 	struct tx_id tx;
 	struct entry_key entry;
 	struct pubkey sender;
-	uint64_t order; /* ledger order: height << 24 | place in the block;
-			 * pending: above all final ones */
-	uint64_t height; /* 0: pending */
+	uint64_t order;     /* ledger order: height << 24 | place in the block;
+			     * pending: above all final ones */
+	uint64_t height;    /* 0: pending */
 	int64_t block_time; /* pending: when first seen */
 	bool final;
 	/* sender was a host of the institution that the event names
@@ -132,8 +132,8 @@ struct registry_event {
  */
 enum err registry_each(struct registry *r, enum event_type type,
     const struct pubkey *patient,
-    bool (*fn)(void *ctx, const struct registry_event *ev), void *ctx)
-    must_check;
+    bool (*fn)(void *ctx, const struct registry_event *ev),
+    void *ctx) must_check;
 
 /**
  * registry_get(r, id, out):
@@ -178,8 +178,8 @@ enum err registry_institution(struct registry *r,
  * registry_institution_name(r, id, out):
  * Write the accredited name, or the base58 id in parentheses if there is none.
  */
-void registry_institution_name(struct registry *r,
-    const struct institution_id *id, char out[static 256]);
+void registry_institution_name(
+    struct registry *r, const struct institution_id *id, char out[static 256]);
 
 /**
  * registry_host(r, key, at, out):
@@ -187,8 +187,8 @@ void registry_institution_name(struct registry *r,
  * accreditation says, dates against the newest block).
  * Errors: UNKNOWNKEY.
  */
-enum err registry_host(struct registry *r, const struct pubkey *key,
-    int64_t at, struct institution_id *out) must_check;
+enum err registry_host(struct registry *r, const struct pubkey *key, int64_t at,
+    struct institution_id *out) must_check;
 
 /**
  * registry_reading_key(r, id, out):
@@ -204,23 +204,22 @@ enum err registry_reading_key(struct registry *r,
  * Errors: DENIED.
  */
 enum err registry_representative(struct registry *r, const struct pubkey *key,
-    const struct pubkey *patient, int64_t at, struct event_id *out_delegation)
-    must_check;
+    const struct pubkey *patient, int64_t at,
+    struct event_id *out_delegation) must_check;
 
 /**
  * registry_patients(r, fn, ctx):
  * Call ${fn}(ctx, patient) for every patient that some event here is about.
  */
 enum err registry_patients(struct registry *r,
-    bool (*fn)(void *ctx, const struct pubkey *patient), void *ctx)
-    must_check;
+    bool (*fn)(void *ctx, const struct pubkey *patient), void *ctx) must_check;
 
 /**
  * registry_position(r, out_height, out_time):
  * The newest final block taken.
  */
-void registry_position(struct registry *r, uint64_t *out_height,
-    int64_t *out_time);
+void registry_position(
+    struct registry *r, uint64_t *out_height, int64_t *out_time);
 
 /**
  * registry_highest(r, signer, patient):

@@ -9,15 +9,15 @@
 #include "base/log.h"
 #include "db/db.h"
 
-#define REGISTRY_PENDING (1ULL << 63) /* orders of what is not final */
+#define REGISTRY_PENDING    (1ULL << 63) /* orders of what is not final */
 #define REGISTRY_PLACE_BITS 24
-#define REGISTRY_STANDING 64 /* cached accreditations, by first byte */
-#define REGISTRY_KNOWN 4096  /* cached transactions, by first bytes */
+#define REGISTRY_STANDING   64   /* cached accreditations, by first byte */
+#define REGISTRY_KNOWN      4096 /* cached transactions, by first bytes */
 
 /* Kinds of rows and facts: enum event_type and */
 enum {
 	REGISTRY_OPAQUE = EVENT_ACCREDIT + 1, /* opens, is not understood */
-	REGISTRY_MARK,			      /* an end found by its mark */
+	REGISTRY_MARK,                        /* an end found by its mark */
 	REGISTRY_KINDS,
 };
 
@@ -52,11 +52,11 @@ struct registry_row {
 struct registry_record {
 	struct registry_row row;
 	uint8_t kind;
-	bool host;	   /* the sender was an accredited host */
+	bool host; /* the sender was an accredited host */
 	bool has_key;
 	bool has_patient;
 	struct pubkey patient;
-	struct buf plain;  /* what the rest is borrowed from */
+	struct buf plain;   /* what the rest is borrowed from */
 	const uint8_t *key; /* content key */
 	struct db_val json;
 };
@@ -133,14 +133,14 @@ struct registry {
 	void *changed_ctx;
 
 	pthread_mutex_t writing; /* before `lock`; over writes and builds */
-	uint64_t change;	 /* the state of db that memory mirrors */
-	bool full;		 /* the book must be made anew */
-	unsigned stale;		 /* facts of the book that were replaced */
-	bool dirty;		 /* policy lags behind; atomic */
-	unsigned owed;		 /* changes not told while catching up */
-	uint64_t seq;		 /* of pending facts */
+	uint64_t change;         /* the state of db that memory mirrors */
+	bool full;               /* the book must be made anew */
+	unsigned stale;          /* facts of the book that were replaced */
+	bool dirty;              /* policy lags behind; atomic */
+	unsigned owed;           /* changes not told while catching up */
+	uint64_t seq;            /* of pending facts */
 	bool told_busy;
-	size_t nnarrow;		 /* pending facts that narrow */
+	size_t nnarrow; /* pending facts that narrow */
 	struct registry_accredit standing[REGISTRY_STANDING];
 	struct tx_id known[REGISTRY_KNOWN];
 	struct registry_book *book; /* its lists: `lock` too */
@@ -165,8 +165,8 @@ struct registry_work {
 	bool full;   /* the book must be made anew */
 	bool defer;  /* far behind the head: policy may wait */
 	unsigned changes;
-	uint64_t place; /* next place in the block */
-	int64_t stamp;	/* of the transaction at hand */
+	uint64_t place;                   /* next place in the block */
+	int64_t stamp;                    /* of the transaction at hand */
 	const struct ledger_block *block; /* becomes the position */
 	struct registry_fact *fact;
 	size_t nfacts;
@@ -189,8 +189,8 @@ bool registry_get_row(struct db_txn *t, const struct registry *r,
     enum registry_tab tab, struct db_val key, struct db_val *out);
 void registry_put(struct registry_work *w, enum registry_tab tab,
     struct db_val key, struct db_val value);
-void registry_del(struct registry_work *w, enum registry_tab tab,
-    struct db_val key);
+void registry_del(
+    struct registry_work *w, enum registry_tab tab, struct db_val key);
 /* Errors: NOTFOUND, CORRUPT and those of db. */
 enum err registry_rest_get(const struct registry *r, struct db_txn *t,
     enum registry_tab tab, struct db_val key, struct buf *out) must_check;
@@ -203,17 +203,17 @@ enum err registry_row_get(const struct registry *r, struct db_txn *t,
     const struct event_id *id, struct registry_row *out) must_check;
 enum err registry_row_read(const struct registry *r, struct db_val key,
     struct db_val value, struct registry_row *out) must_check;
-enum err registry_row_put(struct registry_work *w,
-    const struct registry_row *row) must_check;
+enum err registry_row_put(
+    struct registry_work *w, const struct registry_row *row) must_check;
 enum err registry_record_get(const struct registry *r, struct db_txn *t,
     uint64_t order, struct registry_record *out) must_check;
 enum err registry_record_put(struct registry_work *w,
-    const struct registry_record *rec, const struct registry_opened *o)
-    must_check;
+    const struct registry_record *rec,
+    const struct registry_opened *o) must_check;
 void registry_record_free(struct registry_record *rec);
 #define CLEANUP_RECORD __attribute__((cleanup(registry_record_free), unused))
-enum err registry_record_event(const struct registry_record *rec,
-    struct event **out) must_check;
+enum err registry_record_event(
+    const struct registry_record *rec, struct event **out) must_check;
 
 /* Calls fn(ctx, order) in ledger order; patient NULL: all. */
 void registry_index_walk(const struct registry *r, struct db_txn *t,
@@ -228,8 +228,8 @@ enum err registry_unseal(const struct registry *r,
     const struct registry_row *row, struct db_val env,
     struct registry_opened *out) must_check;
 enum err registry_unseal_with(const struct registry *r,
-    const struct registry_row *row, struct db_val env,
-    const struct secret *key, struct registry_opened *out) must_check;
+    const struct registry_row *row, struct db_val env, const struct secret *key,
+    struct registry_opened *out) must_check;
 enum err registry_read_clear(const struct registry *r,
     const struct registry_row *row, struct db_val value,
     struct registry_opened *out) must_check;
@@ -243,35 +243,34 @@ enum registry_form registry_form(struct db_val value);
 /* ---- keep.c ---- */
 
 /* Keep an opened event of the ledger; takes o->e. */
-enum err registry_keep(struct registry_work *w,
-    const struct registry_row *row, struct registry_opened *o) must_check;
+enum err registry_keep(struct registry_work *w, const struct registry_row *row,
+    struct registry_opened *o) must_check;
 /* Is this envelope, which we cannot read, the end of something? */
 enum err registry_keep_mark(struct registry_work *w,
-    const struct registry_row *row, const uint8_t public[static 32])
-    must_check;
+    const struct registry_row *row, const uint8_t public[static 32]) must_check;
 /* Calls fn for every event that an envelope with these public bytes ends:
  * whoever knows a content key may use it again, so there may be several. */
 enum err registry_marked(struct registry_work *w,
     const struct registry_row *row, const uint8_t public[static 32],
     enum err (*fn)(struct registry_work *w, const struct registry_row *row,
 	const struct event_id *ended)) must_check;
-enum err registry_keep_delegation(struct registry_work *w,
-    const struct event *decision) must_check;
+enum err registry_keep_delegation(
+    struct registry_work *w, const struct event *decision) must_check;
 enum err registry_is_host(struct registry_work *w,
-    const struct registry_row *row, const struct event *e, bool *out)
-    must_check;
+    const struct registry_row *row, const struct event *e,
+    bool *out) must_check;
 
 /* ---- work.c ---- */
 
-enum err registry_work_begin(struct registry *r, struct registry_work *w)
-    must_check;
-enum err registry_work_commit(struct registry_work *w, unsigned *changes)
-    must_check;
+enum err registry_work_begin(
+    struct registry *r, struct registry_work *w) must_check;
+enum err registry_work_commit(
+    struct registry_work *w, unsigned *changes) must_check;
 void registry_work_end(struct registry_work *w);
 #define CLEANUP_WORK __attribute__((cleanup(registry_work_end), unused))
 enum err registry_work_fact(struct registry_work *w,
-    const struct registry_row *row, uint8_t kind, struct registry_fact **out)
-    must_check;
+    const struct registry_row *row, uint8_t kind,
+    struct registry_fact **out) must_check;
 enum err registry_grow(void **p, size_t n, size_t size) must_check;
 enum err registry_refresh(struct registry *r) must_check;
 void registry_tell(struct registry *r, unsigned changes);
@@ -290,19 +289,19 @@ enum err registry_again(struct registry *r) must_check;
 
 enum err registry_pending_load(struct registry_work *w) must_check;
 enum err registry_settle(struct registry_work *w) must_check;
-void registry_pending_gone(struct registry *r, struct registry_pending *p,
-    bool gone);
+void registry_pending_gone(
+    struct registry *r, struct registry_pending *p, bool gone);
 void registry_pending_free(struct registry_pending *p);
 enum err registry_pending_apply(struct registry_work *w) must_check;
 void registry_pending_drop(struct registry *r);
-enum err registry_pending_fact(const struct registry_pending *p,
-    struct registry_fact *out) must_check;
+enum err registry_pending_fact(
+    const struct registry_pending *p, struct registry_fact *out) must_check;
 
 /* ---- roster.c ---- */
 
 enum err registry_roster_load(struct registry *r, struct db_txn *t) must_check;
-enum err registry_roster_put(struct registry *r,
-    const struct registry_row *row, const struct event *e) must_check;
+enum err registry_roster_put(struct registry *r, const struct registry_row *row,
+    const struct event *e) must_check;
 /* With `lock` held. */
 void registry_roster_remove(struct registry *r, const struct event_id *id);
 void registry_roster_drop(struct registry *r);
@@ -310,11 +309,11 @@ enum err registry_standing(struct registry_work *w,
     const struct institution_id *id, uint64_t order,
     const struct event_accredit **out) must_check;
 void registry_standing_drop(struct registry *r);
-bool registry_host_in(const struct event_accredit *a,
-    const struct pubkey *key, int64_t at);
+bool registry_host_in(
+    const struct event_accredit *a, const struct pubkey *key, int64_t at);
 bool registry_live(int64_t from, int64_t until, int64_t at);
-enum err registry_members(struct registry *r, struct policy_builder *b)
-    must_check;
+enum err registry_members(
+    struct registry *r, struct policy_builder *b) must_check;
 
 /* ---- book.c ---- */
 

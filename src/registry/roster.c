@@ -15,8 +15,8 @@ registry_live(int64_t from, int64_t until, int64_t at)
 }
 
 bool
-registry_host_in(const struct event_accredit *a, const struct pubkey *key,
-    int64_t at)
+registry_host_in(
+    const struct event_accredit *a, const struct pubkey *key, int64_t at)
 {
 	if (!registry_live(a->from, a->until, at))
 		return false;
@@ -28,8 +28,7 @@ registry_host_in(const struct event_accredit *a, const struct pubkey *key,
 }
 
 static bool
-reads_with(const struct event_accredit *a, const struct pubkey *key,
-    int64_t at)
+reads_with(const struct event_accredit *a, const struct pubkey *key, int64_t at)
 {
 	if (!registry_live(a->from, a->until, at))
 		return false;
@@ -76,8 +75,8 @@ standing_order(struct registry_work *w, const struct institution_id *id,
 
 	memcpy(from, id->b, sizeof(id->b));
 	(void)registry_order_key(~order, from + sizeof(id->b));
-	if (!db_next(&w->t, w->r->tab[TAB_ACCREDITS], DB_VAL(&from), &key,
-		&value) ||
+	if (!db_next(
+		&w->t, w->r->tab[TAB_ACCREDITS], DB_VAL(&from), &key, &value) ||
 	    key.n != sizeof(from) || memcmp(key.p, id->b, sizeof(id->b)) != 0)
 		return w->t.err ? w->t.err : ERR_NOTFOUND;
 	(void)registry_order_read(
@@ -159,8 +158,8 @@ put_locked(struct registry *r, struct registry_accredit *a)
 		*a = kept;
 		return ERR_OK;
 	}
-	e = registry_grow((void **)&r->accredit, r->naccredits,
-	    sizeof(*r->accredit));
+	e = registry_grow(
+	    (void **)&r->accredit, r->naccredits, sizeof(*r->accredit));
 	if (e)
 		return e;
 	r->accredit[r->naccredits++] = *a;
@@ -169,8 +168,8 @@ put_locked(struct registry *r, struct registry_accredit *a)
 }
 
 enum err
-registry_roster_put(struct registry *r, const struct registry_row *row,
-    const struct event *e)
+registry_roster_put(
+    struct registry *r, const struct registry_row *row, const struct event *e)
 {
 	struct registry_accredit a = { 0 };
 	enum err err = copy_accredit(row, e, &a);
@@ -188,8 +187,7 @@ void
 registry_roster_remove(struct registry *r, const struct event_id *id)
 {
 	for (size_t i = 0; i < r->naccredits; i++) {
-		if (is_final(&r->accredit[i]) ||
-		    !ID_EQ(&r->accredit[i].id, id))
+		if (is_final(&r->accredit[i]) || !ID_EQ(&r->accredit[i].id, id))
 			continue;
 		accredit_release(&r->accredit[i]);
 		r->accredit[i] = r->accredit[--r->naccredits];
@@ -318,10 +316,10 @@ registry_members(struct registry *r, struct policy_builder *b)
 			const char *group = a->groups.v[k];
 
 			if (says_group(a, group, r->time) &&
-			    all_pending(r, &a->institution, says_group, group,
-				r->time))
-				e = policy_add_member(b, &a->institution,
-				    group);
+			    all_pending(
+				r, &a->institution, says_group, group, r->time))
+				e = policy_add_member(
+				    b, &a->institution, group);
 		}
 	}
 	return e;
@@ -357,9 +355,9 @@ registry_host(struct registry *r, const struct pubkey *key, int64_t at,
 	(void)pthread_mutex_lock(&r->lock);
 	e = host_locked(r, key, at, out);
 	(void)pthread_mutex_unlock(&r->lock);
-	return e ? err_say(e, "account %s is not an accredited host",
-		       TEXT58(key)) :
-		   ERR_OK;
+	return e ?
+	    err_say(e, "account %s is not an accredited host", TEXT58(key)) :
+	    ERR_OK;
 }
 
 static enum err
@@ -386,22 +384,22 @@ reading_locked(const struct registry *r, const struct institution_id *id,
 }
 
 enum err
-registry_reading_key(struct registry *r, const struct institution_id *id,
-    struct pubkey *out)
+registry_reading_key(
+    struct registry *r, const struct institution_id *id, struct pubkey *out)
 {
 	enum err e;
 
 	(void)pthread_mutex_lock(&r->lock);
 	e = reading_locked(r, id, out);
 	(void)pthread_mutex_unlock(&r->lock);
-	return e ? err_say(e, "institution %s has no reading key now",
-		       TEXT58(id)) :
-		   ERR_OK;
+	return e ?
+	    err_say(e, "institution %s has no reading key now", TEXT58(id)) :
+	    ERR_OK;
 }
 
 enum err
-registry_institution(struct registry *r, const struct institution_id *id,
-    struct event **out)
+registry_institution(
+    struct registry *r, const struct institution_id *id, struct event **out)
 {
 	CLEANUP_BUF struct buf json = { 0 };
 	const struct registry_accredit *a;
@@ -418,8 +416,8 @@ registry_institution(struct registry *r, const struct institution_id *id,
 }
 
 void
-registry_institution_name(struct registry *r, const struct institution_id *id,
-    char out[static 256])
+registry_institution_name(
+    struct registry *r, const struct institution_id *id, char out[static 256])
 {
 	const struct registry_accredit *a;
 

@@ -7,13 +7,13 @@
 #include "registry/registry_internal.h"
 
 #define RECORD_VERSION 1
-#define FLAG_HOST 1
-#define FLAG_KEY 2
-#define FLAG_PATIENT 4
-#define FLAGS_ALL 7
-#define HASH 16
-#define INDEX_KEY (1 + HASH + 8)
-#define MAX_AD 64
+#define FLAG_HOST      1
+#define FLAG_KEY       2
+#define FLAG_PATIENT   4
+#define FLAGS_ALL      7
+#define HASH           16
+#define INDEX_KEY      (1 + HASH + 8)
+#define MAX_AD         64
 
 const char *const registry_tab_names[TAB_COUNT] = {
 	[TAB_STATE] = "state",
@@ -69,16 +69,15 @@ registry_get_row(struct db_txn *t, const struct registry *r,
 }
 
 void
-registry_put(struct registry_work *w, enum registry_tab tab,
-    struct db_val key, struct db_val value)
+registry_put(struct registry_work *w, enum registry_tab tab, struct db_val key,
+    struct db_val value)
 {
 	db_put(&w->t, w->r->tab[tab], key, value);
 	w->wrote = true;
 }
 
 void
-registry_del(struct registry_work *w, enum registry_tab tab,
-    struct db_val key)
+registry_del(struct registry_work *w, enum registry_tab tab, struct db_val key)
 {
 	db_del(&w->t, w->r->tab[tab], key);
 	w->wrote = true;
@@ -134,8 +133,8 @@ registry_rest_put(struct registry_work *w, enum registry_tab tab,
 	e = seal_rest(w->r->rest, place(tab, key, ad),
 	    (struct seal_part){ plain->p, plain->len }, &sealed);
 	if (e == ERR_OK)
-		registry_put(w, tab, key,
-		    (struct db_val){ sealed.p, sealed.len });
+		registry_put(
+		    w, tab, key, (struct db_val){ sealed.p, sealed.len });
 	return e;
 }
 
@@ -213,8 +212,8 @@ registry_record_put(struct registry_work *w, const struct registry_record *rec,
 	if (o->key)
 		buf_put(&plain, secret_view(o->key), SEAL_KEY);
 	buf_put(&plain, o->payload.p, o->payload.len);
-	return registry_rest_put(w, TAB_EVENTS,
-	    registry_order_key(rec->row.order, key), &plain);
+	return registry_rest_put(
+	    w, TAB_EVENTS, registry_order_key(rec->row.order, key), &plain);
 }
 
 static enum err
@@ -242,15 +241,15 @@ record_read(struct registry_record *out)
 }
 
 enum err
-registry_record_get(const struct registry *r, struct db_txn *t,
-    uint64_t order, struct registry_record *out)
+registry_record_get(const struct registry *r, struct db_txn *t, uint64_t order,
+    struct registry_record *out)
 {
 	uint8_t key[8];
 	enum err e;
 
 	memset(out, 0, sizeof(*out));
-	e = registry_rest_get(r, t, TAB_EVENTS,
-	    registry_order_key(order, key), &out->plain);
+	e = registry_rest_get(
+	    r, t, TAB_EVENTS, registry_order_key(order, key), &out->plain);
 	return e ? e : record_read(out);
 }
 
@@ -266,16 +265,16 @@ registry_record_event(const struct registry_record *rec, struct event **out)
 	enum err e = event_decode(rec->json.p, rec->json.n, out);
 
 	return e == ERR_FORMAT || e == ERR_UNSUPPORTED ?
-	    err_say(ERR_CORRUPT, "an event of the registry was understood "
-				 "once and is no more: %s",
+	    err_say(ERR_CORRUPT,
+		"an event of the registry was understood "
+		"once and is no more: %s",
 		err_detail(e)) :
 	    e;
 }
 
 void
 registry_index_key(const struct registry *r, uint8_t kind,
-    const struct pubkey *patient, uint64_t order,
-    uint8_t out[static INDEX_KEY])
+    const struct pubkey *patient, uint64_t order, uint8_t out[static INDEX_KEY])
 {
 	out[0] = kind;
 	if (patient)

@@ -9,11 +9,11 @@
 #include "base/clock.h"
 
 #define FRESH_MS 60000 /* an older block may let policy wait */
-#define BATCH 500      /* entries that are read again in one write */
+#define BATCH    500   /* entries that are read again in one write */
 
 static enum err
-take_envelope(struct registry_work *w, const struct registry_row *row,
-    struct db_val env)
+take_envelope(
+    struct registry_work *w, const struct registry_row *row, struct db_val env)
 {
 	CLEANUP_OPENED struct registry_opened o = { 0 };
 	const uint8_t *public = seal_envelope_public(env.p, env.n);
@@ -119,8 +119,7 @@ take_entry(struct registry_work *w, struct registry_row *row,
 	    ledger_entry_read(in->key, &row->entry) != ERR_OK)
 		return ERR_OK;
 	row->order += w->place++;
-	seal_event_id(&w->r->reader.chain, &row->sender, &row->entry,
-	    &row->id);
+	seal_event_id(&w->r->reader.chain, &row->sender, &row->entry, &row->id);
 	if (registry_get_row(&w->t, w->r, TAB_ENTRIES, DB_VAL(&row->id), &v)) {
 		compare_repeat(w, row, value);
 		return w->t.err;
@@ -186,8 +185,8 @@ check_next(const struct registry *r, const struct ledger_block *b, bool *taken)
 }
 
 enum err
-registry_take_block(struct registry *r, const struct ledger_block *b,
-    unsigned *changes)
+registry_take_block(
+    struct registry *r, const struct ledger_block *b, unsigned *changes)
 {
 	CLEANUP_WORK struct registry_work w = { .r = r };
 	bool taken = false;
@@ -279,8 +278,8 @@ unkeep(struct registry_work *w, const struct registry_row *row,
 	registry_index_key(w->r, rec.kind, NULL, row->order, key);
 	registry_del(w, TAB_INDEX, DB_VAL(&key));
 	if (rec.has_patient) {
-		registry_index_key(w->r, rec.kind, &rec.patient, row->order,
-		    key);
+		registry_index_key(
+		    w->r, rec.kind, &rec.patient, row->order, key);
 		registry_del(w, TAB_INDEX, DB_VAL(&key));
 	}
 	return e;
@@ -327,15 +326,15 @@ registry_again(struct registry *r)
 	enum err e;
 
 	db_read(r->db, &t);
-	db_walk(&t, r->tab[TAB_ENTRIES], (struct db_val){ NULL, 0 },
-	    again_step, &x);
+	db_walk(&t, r->tab[TAB_ENTRIES], (struct db_val){ NULL, 0 }, again_step,
+	    &x);
 	e = x.err ? x.err : t.err;
 	db_abort(&t);
 	if (x.n > 1)
 		qsort(x.row, x.n, sizeof(*x.row), by_order);
 	for (size_t i = 0; e == ERR_OK && i < x.n; i += BATCH)
-		e = again_batch(r, x.row + i,
-		    x.n - i < BATCH ? x.n - i : BATCH);
+		e = again_batch(
+		    r, x.row + i, x.n - i < BATCH ? x.n - i : BATCH);
 	free(x.row);
 	return e;
 }

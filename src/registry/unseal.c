@@ -7,8 +7,8 @@
 #include "registry/registry_internal.h"
 
 #define KIND_ENVELOPE 1
-#define KIND_CLEAR 2
-#define VERSION 1
+#define KIND_CLEAR    2
+#define VERSION       1
 
 enum registry_form
 registry_form(struct db_val value)
@@ -41,8 +41,7 @@ find_account_key(const struct registry_reader *reader, struct db_val env,
 
 	for (int slot = 1; e == ERR_NOKEY && slot <= 3; slot += 2) {
 		*out_slot = slot;
-		e = seal_envelope_key(env.p, env.n, slot, reader->account,
-		    out);
+		e = seal_envelope_key(env.p, env.n, slot, reader->account, out);
 	}
 	return e;
 }
@@ -58,8 +57,7 @@ find_key(const struct registry_reader *reader, struct db_val env,
 		e = find_account_key(reader, env, out, out_slot);
 	for (size_t i = 0; e == ERR_NOKEY && i < reader->nreading; i++) {
 		*out_slot = 2;
-		e = seal_envelope_key(env.p, env.n, 2, reader->reading[i],
-		    out);
+		e = seal_envelope_key(env.p, env.n, 2, reader->reading[i], out);
 	}
 	if (e == ERR_NOKEY && reader->rms_identity) {
 		*out_slot = 0;
@@ -105,8 +103,8 @@ open_with(const struct registry *r, const struct registry_row *row,
 {
 	const struct seal_place place = { &r->reader.chain, row->sender,
 		row->entry };
-	enum err e = seal_envelope_open(env.p, env.n, &place, o->key,
-	    &o->payload);
+	enum err e = seal_envelope_open(
+	    env.p, env.n, &place, o->key, &o->payload);
 
 	return e ? e : understand(o);
 }
@@ -115,8 +113,9 @@ open_with(const struct registry *r, const struct registry_row *row,
 static bool
 fits(const struct registry *r, int slot, const struct event *e)
 {
-	const struct pubkey *self =
-	    r->reader.account ? seal_identity_key(r->reader.account) : NULL;
+	const struct pubkey *self = r->reader.account ?
+	    seal_identity_key(r->reader.account) :
+	    NULL;
 
 	if (e == NULL)
 		return true;

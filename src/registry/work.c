@@ -6,7 +6,7 @@
  */
 #include "registry/registry_internal.h"
 
-#define CHANGE "change"
+#define CHANGE    "change"
 #define STALE_MAX 1000
 
 enum err
@@ -27,8 +27,8 @@ enum err
 registry_work_fact(struct registry_work *w, const struct registry_row *row,
     uint8_t kind, struct registry_fact **out)
 {
-	enum err e = registry_grow((void **)&w->fact, w->nfacts,
-	    sizeof(*w->fact));
+	enum err e = registry_grow(
+	    (void **)&w->fact, w->nfacts, sizeof(*w->fact));
 
 	if (e)
 		return e;
@@ -106,8 +106,8 @@ make_durable(struct registry_work *w)
 		db_abort(&w->t);
 		return e;
 	}
-	registry_put(w, TAB_STATE, change_key(),
-	    registry_order_key(r->change + 1, key));
+	registry_put(
+	    w, TAB_STATE, change_key(), registry_order_key(r->change + 1, key));
 	e = db_commit(&w->t);
 	if (e == ERR_OK)
 		r->change++;

@@ -89,8 +89,8 @@ send_once(
 	buf_fmt(&url, "%s%s%s%s", c->url.base, r.path, call->query ? "?" : "",
 	    r.query);
 	http.url = buf_text(&url);
-	http.max_answer = call->max_answer > RMS_MAX_ERROR ? call->max_answer
-							   : RMS_MAX_ERROR;
+	http.max_answer = call->max_answer > RMS_MAX_ERROR ? call->max_answer :
+							     RMS_MAX_ERROR;
 	http.timeout_ms = c->timeout_ms + call->wait_ms +
 	    (int64_t)(call->body_len / SLOW_BYTES_PER_MS);
 	return url.err ? url.err : http_do(c->http, &http, out);

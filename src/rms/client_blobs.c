@@ -98,8 +98,8 @@ rms_blobs_missing(struct rms_client *c, const struct blob_id *ids, size_t n,
 {
 	memset(out_missing, 0, n * sizeof(*out_missing));
 	for (size_t at = 0; at < n; at += RMS_MAX_MISSING) {
-		size_t some = n - at < RMS_MAX_MISSING ? n - at
-						       : RMS_MAX_MISSING;
+		size_t some = n - at < RMS_MAX_MISSING ? n - at :
+							 RMS_MAX_MISSING;
 		enum err e = missing_some(c, ids + at, some, out_missing + at);
 
 		if (e)

@@ -25,8 +25,8 @@ seal_leaf(uint64_t index, const void *span, size_t n, uint8_t out[static 32])
 }
 
 void
-seal_blob_id(uint64_t length, const uint8_t *leaves, size_t n,
-    struct blob_id *out)
+seal_blob_id(
+    uint64_t length, const uint8_t *leaves, size_t n, struct blob_id *out)
 {
 	uint8_t bytes[8];
 	const struct seal_part parts[] = {

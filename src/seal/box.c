@@ -12,13 +12,13 @@ seal_box(const struct pubkey *to, const void *in, size_t n, uint8_t *out)
 }
 
 enum err
-seal_box_open(const struct seal_identity *id, const uint8_t *in, size_t n,
-    void *out)
+seal_box_open(
+    const struct seal_identity *id, const uint8_t *in, size_t n, void *out)
 {
 	if (n < SEAL_BOX_EXTRA)
 		return ERR_FORGED;
-	return crypto_box_seal_open(out, in, n, id->public.b,
-		   secret_view(id->private)) == 0 ?
+	return crypto_box_seal_open(
+		   out, in, n, id->public.b, secret_view(id->private)) == 0 ?
 	    ERR_OK :
 	    ERR_FORGED;
 }

@@ -6,7 +6,7 @@
 #include <stdatomic.h>
 
 #define SPARES 16 /* idle contexts kept per document */
-#define NONCE 12
+#define NONCE  12
 
 struct seal_cipher {
 	struct secret *key;
@@ -26,8 +26,8 @@ fetch(void)
 }
 
 enum err
-seal_cipher_new(const uint8_t key[static 32], bool sealing,
-    struct seal_cipher **out)
+seal_cipher_new(
+    const uint8_t key[static 32], bool sealing, struct seal_cipher **out)
 {
 	CLEANUP(seal_cipher_free)
 	struct seal_cipher *c = calloc(1, sizeof(*c));
@@ -35,8 +35,8 @@ seal_cipher_new(const uint8_t key[static 32], bool sealing,
 
 	(void)pthread_once(&fetched, fetch);
 	if (aes_256_gcm == NULL)
-		return err_say(ERR_UNSUPPORTED,
-		    "libcrypto offers no AES-256-GCM");
+		return err_say(
+		    ERR_UNSUPPORTED, "libcrypto offers no AES-256-GCM");
 	if (c == NULL)
 		return ERR_NOMEM;
 	c->sealing = sealing;
@@ -62,8 +62,9 @@ fresh(const struct seal_cipher *c)
 {
 	EVP_CIPHER_CTX *x = EVP_CIPHER_CTX_new();
 
-	if (x && EVP_CipherInit_ex(x, aes_256_gcm, NULL, secret_view(c->key),
-		     NULL, c->sealing) != 1) {
+	if (x &&
+	    EVP_CipherInit_ex(x, aes_256_gcm, NULL, secret_view(c->key), NULL,
+		c->sealing) != 1) {
 		EVP_CIPHER_CTX_free(x);
 		x = NULL;
 	}
@@ -76,8 +77,8 @@ borrow(struct seal_cipher *c)
 	for (size_t i = 0; i < SPARES; i++) {
 		EVP_CIPHER_CTX *x;
 
-		if (atomic_load_explicit(&c->spare[i],
-			memory_order_relaxed) == NULL)
+		if (atomic_load_explicit(&c->spare[i], memory_order_relaxed) ==
+		    NULL)
 			continue;
 		x = atomic_exchange(&c->spare[i], NULL);
 		if (x)
@@ -126,8 +127,8 @@ seal_cipher_seal(struct seal_cipher *c, const struct seal_chunk *k)
 		return ERR_NOMEM;
 	done = crypt_chunk(x, k) &&
 	    EVP_CipherFinal_ex(x, k->out + k->n, &n) == 1 &&
-	    EVP_CIPHER_CTX_ctrl(x, EVP_CTRL_AEAD_GET_TAG, SEAL_TAG,
-		k->out + k->n) == 1;
+	    EVP_CIPHER_CTX_ctrl(
+		x, EVP_CTRL_AEAD_GET_TAG, SEAL_TAG, k->out + k->n) == 1;
 	give_back(c, x);
 	return done ? ERR_OK : ERR_NOMEM;
 }
@@ -144,8 +145,7 @@ seal_cipher_open(struct seal_cipher *c, const struct seal_chunk *k)
 		return ERR_NOMEM;
 	memcpy(tag, k->in + k->n, SEAL_TAG); /* in and out may be one */
 	done = crypt_chunk(x, k) &&
-	    EVP_CIPHER_CTX_ctrl(x, EVP_CTRL_AEAD_SET_TAG, SEAL_TAG, tag) ==
-		1 &&
+	    EVP_CIPHER_CTX_ctrl(x, EVP_CTRL_AEAD_SET_TAG, SEAL_TAG, tag) == 1 &&
 	    EVP_CipherFinal_ex(x, rest, &n) == 1;
 	give_back(c, x);
 	if (!done)

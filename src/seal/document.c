@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "seal/seal_internal.h"
 
-#define VERSION 1
+#define VERSION          1
 #define AEAD_AES_256_GCM 1
-#define SALT 32
-#define COMMITMENT 32
-#define HEAD_ZEROS (SEAL_DOC_HEAD - 104)
+#define SALT             32
+#define COMMITMENT       32
+#define HEAD_ZEROS       (SEAL_DOC_HEAD - 104)
 /* Keeps every sum below inside 63 bits. */
 #define SIZE_MOST (1ULL << 60)
 
@@ -67,8 +67,8 @@ head_read(const uint8_t *bytes, struct head *h)
 	uint16_t pad;
 
 	rd_init(&r, bytes, SEAL_DOC_HEAD);
-	if (sodium_memcmp(rd_take(&r, sizeof(magic)), magic,
-		sizeof(magic)) != 0)
+	if (sodium_memcmp(rd_take(&r, sizeof(magic)), magic, sizeof(magic)) !=
+	    0)
 		return err_say(ERR_FORMAT, "not a sealed document");
 	version = rd_u8(&r);
 	aead = rd_u8(&r);
@@ -211,13 +211,14 @@ chunk_bind(const struct seal_doc *d, struct seal_chunk *k)
 enum err
 seal_doc_chunk(struct seal_doc *d, const void *in, size_t n, uint8_t *out)
 {
-	struct seal_chunk k = { .number = d->next, .in = in, .n = n,
-		.out = out };
+	struct seal_chunk k = {
+		.number = d->next, .in = in, .n = n, .out = out
+	};
 
 	if (!d->sealing || d->next >= d->chunks ||
 	    n != chunk_length(d, d->next))
-		return err_say(ERR_INVAL,
-		    "a document is not of its announced length");
+		return err_say(
+		    ERR_INVAL, "a document is not of its announced length");
 	chunk_bind(d, &k);
 	d->next++; /* first: a nonce is never used twice */
 	return seal_cipher_seal(d->cipher, &k);
@@ -256,8 +257,8 @@ seal_doc_whole(const struct secret *parent, const struct event_id *set,
 	for (uint64_t i = 0; e == ERR_OK && i < d->chunks; i++) {
 		size_t n = chunk_length(d, i);
 
-		e = seal_doc_chunk(d, n ? plain->p + i * SEAL_CHUNK : NULL, n,
-		    to);
+		e = seal_doc_chunk(
+		    d, n ? plain->p + i * SEAL_CHUNK : NULL, n, to);
 		to += n + SEAL_TAG;
 	}
 	if (e != ERR_OK)
@@ -299,8 +300,8 @@ seal_doc_open_whole(const struct secret *parent, const struct event_id *set,
 }
 
 enum err
-seal_manifest_key(const struct secret *content_key,
-    const struct event_id *set, struct secret **out)
+seal_manifest_key(const struct secret *content_key, const struct event_id *set,
+    struct secret **out)
 {
 	CLEANUP(secret_free) struct secret *key = NULL;
 	const struct seal_part parts[] = {

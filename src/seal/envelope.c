@@ -3,18 +3,18 @@
 
 #include "base/text.h"
 
-#define KIND 1 /* byte 0: an envelope */
-#define VERSION 1
-#define PUBLIC_AT 2
-#define RMS_AT 34
-#define SLOT_AT 178 /* slot 1; 2 and 3 follow */
+#define KIND          1 /* byte 0: an envelope */
+#define VERSION       1
+#define PUBLIC_AT     2
+#define RMS_AT        34
+#define SLOT_AT       178 /* slot 1; 2 and 3 follow */
 #define COMMITMENT_AT 418
-#define HANDLE 16
-#define INNER (HANDLE + SEAL_BOX_KEY) /* what slot 0 seals: 96 */
-#define INNER_SEALED (INNER + SEAL_BOX_EXTRA)
-#define BLOCK 256
-#define PAD 0x20
-#define TAG crypto_aead_xchacha20poly1305_ietf_ABYTES
+#define HANDLE        16
+#define INNER         (HANDLE + SEAL_BOX_KEY) /* what slot 0 seals: 96 */
+#define INNER_SEALED  (INNER + SEAL_BOX_EXTRA)
+#define BLOCK         256
+#define PAD           0x20
+#define TAG           crypto_aead_xchacha20poly1305_ietf_ABYTES
 
 _Static_assert(RMS_AT + INNER_SEALED == SLOT_AT, "slot 0");
 _Static_assert(SLOT_AT + 3 * SEAL_BOX_KEY == COMMITMENT_AT, "slots");
@@ -55,8 +55,8 @@ slot_write(const struct pubkey *to, const uint8_t *key, uint8_t *out)
 }
 
 static enum err
-slot_rms_write(const struct seal_readers *readers, const uint8_t *key,
-    uint8_t *out)
+slot_rms_write(
+    const struct seal_readers *readers, const uint8_t *key, uint8_t *out)
 {
 	uint8_t inner[INNER];
 	enum err e;
@@ -113,8 +113,8 @@ envelope_write(const struct seal_place *place,
 	if (e == ERR_OK)
 		e = associate(env, place, &ad);
 	if (e == ERR_OK)
-		(void)crypto_aead_xchacha20poly1305_ietf_encrypt(body, NULL,
-		    body, padded, ad.p, ad.len, NULL, nonce, key);
+		(void)crypto_aead_xchacha20poly1305_ietf_encrypt(
+		    body, NULL, body, padded, ad.p, ad.len, NULL, nonce, key);
 	return e;
 }
 
@@ -135,8 +135,8 @@ seal_envelope(const struct seal_place *place,
 		    payload->len, SEAL_PAYLOAD_MAX);
 	if (secret_len(key) != SEAL_KEY || payload->len == 0 ||
 	    payload->p[payload->len - 1] == PAD)
-		return err_say(ERR_INVAL,
-		    "a payload is empty or ends with a space");
+		return err_say(
+		    ERR_INVAL, "a payload is empty or ends with a space");
 	padded = (payload->len + BLOCK - 1) / BLOCK * BLOCK;
 	total = SEAL_ENVELOPE_HEAD + padded + TAG;
 	env = buf_room(out, total);
@@ -145,8 +145,8 @@ seal_envelope(const struct seal_place *place,
 	memcpy(env + SEAL_ENVELOPE_HEAD, payload->p, payload->len);
 	for (size_t i = payload->len; i < padded; i++)
 		env[SEAL_ENVELOPE_HEAD + i] = PAD;
-	e = envelope_write(place, readers, public, secret_view(key), env,
-	    padded);
+	e = envelope_write(
+	    place, readers, public, secret_view(key), env, padded);
 	if (e != ERR_OK) {
 		sodium_memzero(env, total);
 		out->len -= total;
@@ -177,8 +177,8 @@ malformed(void)
 
 /* Open a sealed content key and hold it against the commitment. */
 static enum err
-key_open(const uint8_t *env, const uint8_t *box,
-    const struct seal_identity *id, struct secret **out_key)
+key_open(const uint8_t *env, const uint8_t *box, const struct seal_identity *id,
+    struct secret **out_key)
 {
 	SECRET_BUF(key, SEAL_KEY);
 
@@ -197,15 +197,15 @@ seal_envelope_key(const uint8_t *env, size_t len, int slot,
 		return ERR_INVAL;
 	if (!has_shape(env, len))
 		return malformed();
-	return key_open(env, env + SLOT_AT + (slot - 1) * SEAL_BOX_KEY, id,
-	    out_key);
+	return key_open(
+	    env, env + SLOT_AT + (slot - 1) * SEAL_BOX_KEY, id, out_key);
 }
 
 enum err
 seal_envelope_key_rms(const uint8_t *env, size_t len,
     const struct seal_identity *rms,
-    enum err (*find)(void *ctx, const uint8_t handle[16],
-	const struct seal_identity **out),
+    enum err (*find)(
+	void *ctx, const uint8_t handle[16], const struct seal_identity **out),
     void *ctx, struct secret **out_key, uint8_t out_handle[static 16])
 {
 	const struct seal_identity *patient_rms = NULL;
@@ -248,8 +248,7 @@ seal_envelope_open(const uint8_t *env, size_t len,
 
 	if (!has_shape(env, len))
 		return malformed();
-	if (secret_len(key) != SEAL_KEY ||
-	    !is_committed(env, secret_view(key)))
+	if (secret_len(key) != SEAL_KEY || !is_committed(env, secret_view(key)))
 		return ERR_FORGED;
 	e = associate(env, place, &ad);
 	if (e != ERR_OK)

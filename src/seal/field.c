@@ -21,7 +21,7 @@ load(const uint8_t *p)
 static struct fe
 fe_read(const uint8_t b[static 32])
 {
-	return (struct fe) { { load(b) & MASK, load(b + 6) >> 3 & MASK,
+	return (struct fe){ { load(b) & MASK, load(b + 6) >> 3 & MASK,
 	    load(b + 12) >> 6 & MASK, load(b + 19) >> 1 & MASK,
 	    load(b + 24) >> 12 & MASK } };
 }

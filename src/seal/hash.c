@@ -31,8 +31,8 @@ seal_random(void *out, size_t n)
 }
 
 void
-seal_chain_make(uint8_t chain_byte, const void *block_id, size_t len,
-    struct chain *out)
+seal_chain_make(
+    uint8_t chain_byte, const void *block_id, size_t len, struct chain *out)
 {
 	const struct seal_part part = { block_id, len };
 

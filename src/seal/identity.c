@@ -12,8 +12,8 @@ clamp(uint8_t key[static 32])
 }
 
 enum err
-seal_identity_from_private(const uint8_t key[static 32],
-    struct seal_identity **out)
+seal_identity_from_private(
+    const uint8_t key[static 32], struct seal_identity **out)
 {
 	CLEANUP(seal_identity_free)
 	struct seal_identity *id = calloc(1, sizeof(*id));
@@ -119,14 +119,14 @@ seal_key_check(const struct pubkey *key)
 		return err_say(ERR_FORGED, "a public key is not canonical");
 	for (size_t i = 0; i < ARRAY_LEN(weak); i++)
 		if (sodium_memcmp(key->b, weak[i], 32) == 0)
-			return err_say(ERR_FORGED,
-			    "a public key is of small order");
+			return err_say(
+			    ERR_FORGED, "a public key is of small order");
 	return ERR_OK;
 }
 
 void
-seal_address(const struct pubkey *key, uint8_t chain_byte,
-    uint8_t out[static 26])
+seal_address(
+    const struct pubkey *key, uint8_t chain_byte, uint8_t out[static 26])
 {
 	uint8_t h[32];
 

@@ -4,12 +4,12 @@
 #include "base/file.h"
 #include "base/js.h"
 
-#define VERSION 1
+#define VERSION  1
 #define FILE_MAX 4096
-#define OPS crypto_pwhash_argon2id_OPSLIMIT_MODERATE
-#define MEMORY crypto_pwhash_argon2id_MEMLIMIT_MODERATE
+#define OPS      crypto_pwhash_argon2id_OPSLIMIT_MODERATE
+#define MEMORY   crypto_pwhash_argon2id_MEMLIMIT_MODERATE
 /* What a file may ask of this machine. */
-#define OPS_MOST 16
+#define OPS_MOST    16
 #define MEMORY_MOST (1LL << 30)
 
 struct stretch {
@@ -40,7 +40,7 @@ stretch_key(const struct secret *passphrase, const struct stretch *s,
 static struct seal_part
 bound(const struct seal_identity *id)
 {
-	return (struct seal_part) { id->public.b, sizeof(id->public.b) };
+	return (struct seal_part){ id->public.b, sizeof(id->public.b) };
 }
 
 /* The members that tell how the private key is protected. */
@@ -85,8 +85,9 @@ seal_identity_save(const struct seal_identity *id, const char *path,
 	if (passphrase && secret_len(passphrase) == 0)
 		return err_say(ERR_INVAL,
 		    "an empty passphrase protects nothing; choose one");
-	buf_fmt(&json, "{\"consentfs\":\"key\",\"version\":%d,"
-		       "\"publicKey\":\"%s\",",
+	buf_fmt(&json,
+	    "{\"consentfs\":\"key\",\"version\":%d,"
+	    "\"publicKey\":\"%s\",",
 	    VERSION, TEXT58(&id->public));
 	e = private_write(id, passphrase, &json);
 	if (e != ERR_OK)
@@ -125,32 +126,30 @@ unlock(struct js *r, const struct opener *o, const struct pubkey *public,
 	enum err e;
 
 	s.ops = js_int(r, "opslimit", 1, OPS_MOST);
-	s.memory = js_int(r, "memlimit",
-	    crypto_pwhash_argon2id_MEMLIMIT_MIN, MEMORY_MOST);
+	s.memory = js_int(
+	    r, "memlimit", crypto_pwhash_argon2id_MEMLIMIT_MIN, MEMORY_MOST);
 	member64(r, "salt", sizeof(s.salt), &salt);
 	member64(r, "private", SEAL_KEY + SEAL_REST_EXTRA, &sealed);
 	if (r->err)
 		return r->err;
 	if (o->ask == NULL)
-		return err_say(ERR_NOKEY, "'%s' needs its passphrase",
-		    o->path);
+		return err_say(ERR_NOKEY, "'%s' needs its passphrase", o->path);
 	memcpy(s.salt, salt.p, sizeof(s.salt));
 	e = o->ask(o->ctx, o->path, &passphrase);
 	if (e == ERR_OK)
 		e = stretch_key(passphrase, &s, &key);
 	if (e == ERR_OK)
 		e = seal_rest_open(key,
-		    (struct seal_part) { public->b, sizeof(public->b) },
-		    (struct seal_part) { sealed.p, sealed.len }, plain);
+		    (struct seal_part){ public->b, sizeof(public->b) },
+		    (struct seal_part){ sealed.p, sealed.len }, plain);
 	if (e == ERR_CORRUPT)
-		return err_say(ERR_NOKEY, "wrong passphrase for '%s'",
-		    o->path);
+		return err_say(ERR_NOKEY, "wrong passphrase for '%s'", o->path);
 	return e;
 }
 
 static enum err
-private_read(struct js *r, const struct opener *o,
-    const struct pubkey *public, struct buf *plain)
+private_read(struct js *r, const struct opener *o, const struct pubkey *public,
+    struct buf *plain)
 {
 	const char *kdf = js_text(r, "kdf", 32);
 
@@ -166,8 +165,7 @@ private_read(struct js *r, const struct opener *o,
 }
 
 static enum err
-key_read(const json_t *file, const struct opener *o,
-    struct seal_identity **out)
+key_read(const json_t *file, const struct opener *o, struct seal_identity **out)
 {
 	CLEANUP(seal_identity_free) struct seal_identity *id = NULL;
 	CLEANUP_BUF struct buf plain = { 0 };

@@ -4,8 +4,8 @@
 #define NONCE crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 
 enum err
-seal_rest_key(const struct seal_identity *id, const char *purpose,
-    struct secret **out)
+seal_rest_key(
+    const struct seal_identity *id, const char *purpose, struct secret **out)
 {
 	CLEANUP(secret_free) struct secret *key = NULL;
 	const struct seal_part parts[] = {
@@ -34,8 +34,8 @@ seal_rest(const struct secret *key, struct seal_part ad, struct seal_part in,
 	if (to == NULL)
 		return out->err;
 	seal_random(to, NONCE);
-	(void)crypto_aead_xchacha20poly1305_ietf_encrypt(to + NONCE, NULL,
-	    in.p, in.n, ad.p, ad.n, NULL, to, secret_view(key));
+	(void)crypto_aead_xchacha20poly1305_ietf_encrypt(to + NONCE, NULL, in.p,
+	    in.n, ad.p, ad.n, NULL, to, secret_view(key));
 	return ERR_OK;
 }
 

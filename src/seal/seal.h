@@ -38,15 +38,15 @@ enum err seal_identity_new(struct seal_identity **out) must_check;
  * Derive the identity of a Waves wallet seed phrase (UTF-8):
  * clamp(SHA-256(secureHash(u32 0 || phrase))).
  */
-enum err seal_identity_from_seed(const char *phrase,
-    struct seal_identity **out) must_check;
+enum err seal_identity_from_seed(
+    const char *phrase, struct seal_identity **out) must_check;
 
 /**
  * seal_identity_from_private(key, out):
  * Make the identity of a private key (clamped here).
  */
-enum err seal_identity_from_private(const uint8_t key[static 32],
-    struct seal_identity **out) must_check;
+enum err seal_identity_from_private(
+    const uint8_t key[static 32], struct seal_identity **out) must_check;
 
 /**
  * seal_identity_private(id):
@@ -98,8 +98,8 @@ enum err seal_key_check(const struct pubkey *key) must_check;
  * seal_address(key, chain_byte, out):
  * Write the Waves address of ${key} on the chain ${chain_byte}: 26 bytes.
  */
-void seal_address(const struct pubkey *key, uint8_t chain_byte,
-    uint8_t out[static 26]);
+void seal_address(
+    const struct pubkey *key, uint8_t chain_byte, uint8_t out[static 26]);
 
 /**
  * seal_secure_hash(p, n, out):
@@ -141,16 +141,16 @@ enum seal_use {
  * Errors: NOMEM.
  */
 enum err seal_sign(const struct seal_identity *id, enum seal_use use,
-    const struct chain *chain, const struct buf *msg, struct sig *out)
-    must_check;
+    const struct chain *chain, const struct buf *msg,
+    struct sig *out) must_check;
 
 /**
  * seal_verify(key, use, chain, msg, sig):
  * Errors: FORGED, NOMEM.
  */
 enum err seal_verify(const struct pubkey *key, enum seal_use use,
-    const struct chain *chain, const struct buf *msg, const struct sig *sig)
-    must_check;
+    const struct chain *chain, const struct buf *msg,
+    const struct sig *sig) must_check;
 
 /* ---- hashes and random: seal/hash.c ---- */
 
@@ -177,8 +177,8 @@ void seal_random(void *out, size_t n);
  * seal_chain_make(chain_byte, block_id, len, out):
  * chain id byte || H(id of block 1).
  */
-void seal_chain_make(uint8_t chain_byte, const void *block_id, size_t len,
-    struct chain *out);
+void seal_chain_make(
+    uint8_t chain_byte, const void *block_id, size_t len, struct chain *out);
 
 /**
  * seal_event_id(chain, sender, entry, out):
@@ -190,16 +190,16 @@ void seal_event_id(const struct chain *chain, const struct pubkey *sender,
 /* ---- sealed boxes: seal/box.c (crypto_box_seal) ---- */
 
 #define SEAL_BOX_EXTRA 48
-#define SEAL_KEY 32
-#define SEAL_BOX_KEY (SEAL_KEY + SEAL_BOX_EXTRA) /* a sealed key: 80 */
+#define SEAL_KEY       32
+#define SEAL_BOX_KEY   (SEAL_KEY + SEAL_BOX_EXTRA) /* a sealed key: 80 */
 
 /**
  * seal_box(to, in, n, out):
  * Seal ${n} bytes to ${to} into ${n} + SEAL_BOX_EXTRA bytes at ${out}.
  * Errors: FORGED (bad key).
  */
-enum err seal_box(const struct pubkey *to, const void *in, size_t n,
-    uint8_t *out) must_check;
+enum err seal_box(
+    const struct pubkey *to, const void *in, size_t n, uint8_t *out) must_check;
 
 /**
  * seal_box_open(id, in, n, out):
@@ -212,8 +212,8 @@ enum err seal_box_open(const struct seal_identity *id, const uint8_t *in,
 /* ---- envelopes: seal/envelope.c ---- */
 
 #define SEAL_ENVELOPE_HEAD 450
-#define SEAL_PAYLOAD_MAX 32256
-#define SEAL_ENVELOPE_MAX (SEAL_ENVELOPE_HEAD + SEAL_PAYLOAD_MAX + 16)
+#define SEAL_PAYLOAD_MAX   32256
+#define SEAL_ENVELOPE_MAX  (SEAL_ENVELOPE_HEAD + SEAL_PAYLOAD_MAX + 16)
 
 /* Where an envelope stands: bound into it, so that a copy is void. */
 struct seal_place {
@@ -224,10 +224,10 @@ struct seal_place {
 
 /* To whom an envelope is sealed; NULL = empty slot (a throwaway key). */
 struct seal_readers {
-	const struct pubkey *rms;	  /* required */
-	const struct pubkey *patient_rms; /* per-patient RMS key, required */
-	const struct pubkey *patient;	  /* slot 1 */
-	const struct pubkey *institution; /* slot 2 */
+	const struct pubkey *rms;            /* required */
+	const struct pubkey *patient_rms;    /* per-patient RMS key, required */
+	const struct pubkey *patient;        /* slot 1 */
+	const struct pubkey *institution;    /* slot 2 */
 	const struct pubkey *representative; /* slot 3 */
 };
 
@@ -241,8 +241,8 @@ struct seal_readers {
  */
 enum err seal_envelope(const struct seal_place *place,
     const struct seal_readers *readers, const uint8_t *public,
-    const struct secret *key, const struct buf *payload, struct buf *out)
-    must_check;
+    const struct secret *key, const struct buf *payload,
+    struct buf *out) must_check;
 
 /**
  * seal_envelope_public(env, len):
@@ -268,10 +268,10 @@ enum err seal_envelope_key(const uint8_t *env, size_t len, int slot,
  */
 enum err seal_envelope_key_rms(const uint8_t *env, size_t len,
     const struct seal_identity *rms,
-    enum err (*find)(void *ctx, const uint8_t handle[16],
-	const struct seal_identity **out),
-    void *ctx, struct secret **out_key, uint8_t out_handle[static 16])
-    must_check;
+    enum err (*find)(
+	void *ctx, const uint8_t handle[16], const struct seal_identity **out),
+    void *ctx, struct secret **out_key,
+    uint8_t out_handle[static 16]) must_check;
 
 /**
  * seal_handle(patient_rms, out):
@@ -286,8 +286,8 @@ void seal_handle(const struct pubkey *patient_rms, uint8_t out[static 16]);
  * Errors: FORMAT (shape, version), FORGED, NOMEM.
  */
 enum err seal_envelope_open(const uint8_t *env, size_t len,
-    const struct seal_place *place, const struct secret *key, struct buf *out)
-    must_check;
+    const struct seal_place *place, const struct secret *key,
+    struct buf *out) must_check;
 
 /**
  * seal_end_mark(content_key, out):
@@ -297,8 +297,8 @@ void seal_end_mark(const struct secret *content_key, uint8_t out[static 32]);
 
 /* ---- sealed documents: seal/document.c (AES-256-GCM by libcrypto) ---- */
 
-#define SEAL_DOC_HEAD 128
-#define SEAL_CHUNK 16384
+#define SEAL_DOC_HEAD     128
+#define SEAL_CHUNK        16384
 #define SEAL_CHUNK_SEALED (SEAL_CHUNK + 16)
 
 /**
@@ -314,9 +314,9 @@ struct seal_doc; /* one document being sealed or opened */
  * Start sealing a document of exactly ${size} bytes under the parent key with
  * a fresh salt.  The header is written to ${out_head}.
  */
-enum err seal_doc_begin(const struct secret *parent,
-    const struct event_id *set, uint32_t number, uint64_t size,
-    struct seal_doc **out, uint8_t out_head[static SEAL_DOC_HEAD]) must_check;
+enum err seal_doc_begin(const struct secret *parent, const struct event_id *set,
+    uint32_t number, uint64_t size, struct seal_doc **out,
+    uint8_t out_head[static SEAL_DOC_HEAD]) must_check;
 
 /**
  * seal_doc_chunk(d, in, n, out):
@@ -324,8 +324,8 @@ enum err seal_doc_begin(const struct secret *parent,
  * an empty document); ${out} takes ${n} + 16 bytes.
  * Errors: INVAL (wrong length, more than announced).
  */
-enum err seal_doc_chunk(struct seal_doc *d, const void *in, size_t n,
-    uint8_t *out) must_check;
+enum err seal_doc_chunk(
+    struct seal_doc *d, const void *in, size_t n, uint8_t *out) must_check;
 
 /**
  * seal_doc_open(parent, set, number, head, out):
@@ -365,9 +365,8 @@ DEFINE_CLEANUP(struct seal_doc *, seal_doc_free);
  * seal_doc_whole(parent, set, number, plain, out):
  * Seal ${plain} at once, appending header and chunks to ${out} (manifests).
  */
-enum err seal_doc_whole(const struct secret *parent,
-    const struct event_id *set, uint32_t number, const struct buf *plain,
-    struct buf *out) must_check;
+enum err seal_doc_whole(const struct secret *parent, const struct event_id *set,
+    uint32_t number, const struct buf *plain, struct buf *out) must_check;
 
 /**
  * seal_doc_open_whole(parent, set, number, sealed, len, out):
@@ -400,22 +399,22 @@ void seal_set_commitment(const struct secret *set_key,
  * seal_leaf(index, span, n, out):
  * H("consentfs/1 leaf" || u64 index || span).
  */
-void seal_leaf(uint64_t index, const void *span, size_t n,
-    uint8_t out[static 32]);
+void seal_leaf(
+    uint64_t index, const void *span, size_t n, uint8_t out[static 32]);
 
 /**
  * seal_blob_id(length, leaves, n, out):
  * H("consentfs/1 blob" || u64 length || ${n} leaves of 32 bytes).
  */
-void seal_blob_id(uint64_t length, const uint8_t *leaves, size_t n,
-    struct blob_id *out);
+void seal_blob_id(
+    uint64_t length, const uint8_t *leaves, size_t n, struct blob_id *out);
 
 /**
  * seal_blob_id_of(bytes, len, out):
  * The blob id of bytes in memory.
  */
-enum err seal_blob_id_of(const void *bytes, size_t len, struct blob_id *out)
-    must_check;
+enum err seal_blob_id_of(
+    const void *bytes, size_t len, struct blob_id *out) must_check;
 
 /**
  * seal_spans(length):

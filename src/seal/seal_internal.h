@@ -10,14 +10,14 @@
 
 struct seal_identity {
 	struct secret *private; /* 32 bytes, clamped */
-	struct pubkey public;	/* Montgomery u */
-	uint8_t edwards[32];	/* the same key as an Ed25519 point */
+	struct pubkey public;   /* Montgomery u */
+	uint8_t edwards[32];    /* the same key as an Ed25519 point */
 };
 
 /* A context string as a part of a hash, without its NUL. */
-#define SEAL_CONTEXT(s)                       \
-	{                                     \
-		"consentfs/1 " s, sizeof("consentfs/1 " s) - 1 \
+#define SEAL_CONTEXT(s)                                                        \
+	{                                                                      \
+		"consentfs/1 " s, sizeof("consentfs/1 " s) - 1                 \
 	}
 
 /**
@@ -44,7 +44,7 @@ void seal_sign_with(const struct seal_identity *id, const uint8_t *rnd,
 /* ---- AES-256-GCM under one key: seal/cipher.c ---- */
 
 #define SEAL_TAG 16
-#define SEAL_AD 41 /* H(header), chunk number, last */
+#define SEAL_AD  41 /* H(header), chunk number, last */
 
 struct seal_cipher;
 
@@ -75,8 +75,8 @@ DEFINE_CLEANUP(struct seal_cipher *, seal_cipher_free);
  * Write the sealed bytes and the tag to ${k}->out.
  * Errors: NOMEM.
  */
-enum err seal_cipher_seal(struct seal_cipher *c, const struct seal_chunk *k)
-    must_check;
+enum err seal_cipher_seal(
+    struct seal_cipher *c, const struct seal_chunk *k) must_check;
 
 /**
  * seal_cipher_open(c, k):
@@ -84,7 +84,7 @@ enum err seal_cipher_seal(struct seal_cipher *c, const struct seal_chunk *k)
  * not match.  Several threads may use one ${c}.
  * Errors: FORGED, NOMEM.
  */
-enum err seal_cipher_open(struct seal_cipher *c, const struct seal_chunk *k)
-    must_check;
+enum err seal_cipher_open(
+    struct seal_cipher *c, const struct seal_chunk *k) must_check;
 
 #endif

@@ -27,7 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PAGE 4096
+#define PAGE    4096
 #define READERS 4
 
 static int fd;
@@ -106,8 +106,7 @@ by_splice(size_t at)
 static void *
 run(void *arg)
 {
-	static int (*const ways[])(size_t at) = { by_pread, by_map,
-		by_splice };
+	static int (*const ways[])(size_t at) = { by_pread, by_map, by_splice };
 	unsigned seed = (unsigned)(uintptr_t)arg;
 	int way = (int)(seed % 3);
 
@@ -148,9 +147,8 @@ count_reads(void)
 		     "%ld, splice %ld), refused: %ld, other: %ld\n",
 	    (long)begun, all, (long)data[0], (long)data[1], (long)data[2],
 	    denied[0] + denied[1] + denied[2], (long)odd);
-	return all == 0 && odd == 0 && denied[0] && denied[1] && denied[2] ?
-	    0 :
-	    1;
+	return all == 0 && odd == 0 && denied[0] && denied[1] && denied[2] ? 0 :
+									     1;
 }
 
 static int

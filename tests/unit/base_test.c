@@ -106,8 +106,7 @@ START_TEST(base58_known_values)
 		const char *hex, *text;
 	} known[] = { { "", "" }, { "61", "2g" }, { "626262", "a3gV" },
 		{ "00000000000000000000", "1111111111" },
-		{ "0000287fb4cd", "11233QC4" },
-		{ "516b6fcd0f", "ABnLTmg" } };
+		{ "0000287fb4cd", "11233QC4" }, { "516b6fcd0f", "ABnLTmg" } };
 
 	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
 		uint8_t in[32], out[32];
@@ -161,19 +160,19 @@ END_TEST
 START_TEST(js_is_strict)
 {
 	static const char *const bad[] = { "", "{", "{\"a\":1,\"a\":2}", "1",
-		"{\"a\":\"\\u0000\"}", "{\"a\":1}x", "[[[[[[[[[[[[[1]]]]]]]]]]]]]",
-		"{\"a\":\"\xff\"}" };
+		"{\"a\":\"\\u0000\"}", "{\"a\":1}x",
+		"[[[[[[[[[[[[[1]]]]]]]]]]]]]", "{\"a\":\"\xff\"}" };
 	CLEANUP_JS json_t *good = NULL;
 	struct js r;
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		json_t *j = NULL;
 
-		ck_assert_int_eq(js_parse(bad[i], strlen(bad[i]), JS_DEPTH, &j),
-		    ERR_FORMAT);
+		ck_assert_int_eq(
+		    js_parse(bad[i], strlen(bad[i]), JS_DEPTH, &j), ERR_FORMAT);
 	}
-	ck_assert_int_eq(js_parse("{\"n\":5,\"s\":\"x\",\"z\":null}", 24,
-			     JS_DEPTH, &good),
+	ck_assert_int_eq(
+	    js_parse("{\"n\":5,\"s\":\"x\",\"z\":null}", 24, JS_DEPTH, &good),
 	    ERR_OK);
 	js_init(&r, good);
 	ck_assert_int_eq(js_int(&r, "n", 0, 9), 5);
@@ -261,8 +260,8 @@ static enum err
 read_conf(const char *text, struct values *v)
 {
 	memset(v, 0, sizeof(*v));
-	ck_assert_int_eq(file_write(in_dir("c"), text, strlen(text), 0600),
-	    ERR_OK);
+	ck_assert_int_eq(
+	    file_write(in_dir("c"), text, strlen(text), 0600), ERR_OK);
 	ck_assert_int_eq(conf_defaults(items, ARRAY_LEN(items), v), ERR_OK);
 	return conf_read(in_dir("c"), items, ARRAY_LEN(items), NULL, NULL, v);
 }
@@ -382,8 +381,8 @@ main(void)
 		base58_known_values, base58_refuses, base64_and_utf8,
 		js_is_strict, file_write_replaces_create_refuses,
 		file_lock_is_exclusive, clock_texts,
-		conf_reads_and_names_the_line, opt_tables,
-		log_cannot_be_forged, secrets_hold_and_wipe };
+		conf_reads_and_names_the_line, opt_tables, log_cannot_be_forged,
+		secrets_hold_and_wipe };
 	Suite *s = suite_create("base");
 	SRunner *r = srunner_create(s);
 	char remove[300];

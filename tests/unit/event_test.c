@@ -4,7 +4,6 @@
 #include "base/secret.h"
 #include "event_test.h"
 
-
 const char *
 b58(uint8_t b, size_t n)
 {
@@ -76,7 +75,8 @@ decision(const char *effect, const char *scope, const char *more)
 
 START_TEST(set_round_trip)
 {
-	CLEANUP(event_free) struct event *e = round_trip(
+	CLEANUP(event_free)
+	struct event *e = round_trip(
 	    fmt("{\"v\":1,\"type\":\"documentSet\",\"patient\":\"%s\","
 		"\"custodian\":\"%s\",\"title\":\"Röntgen Thorax\","
 		"\"class\":\"imaging\",\"typeCode\":\"18748-4\","
@@ -112,7 +112,8 @@ END_TEST
 
 START_TEST(set_least)
 {
-	CLEANUP(event_free) struct event *e = round_trip(
+	CLEANUP(event_free)
+	struct event *e = round_trip(
 	    fmt("{\"v\":1,\"type\":\"documentSet\",\"patient\":\"%s\","
 		"\"custodian\":\"%s\",\"title\":\"t\",\"class\":\"note\","
 		"\"typeCode\":\"x\",\"confidentiality\":\"N\",\"created\":0,"
@@ -129,7 +130,8 @@ END_TEST
 
 START_TEST(inquiry_round_trip)
 {
-	CLEANUP(event_free) struct event *e = round_trip(
+	CLEANUP(event_free)
+	struct event *e = round_trip(
 	    fmt("{\"v\":1,\"type\":\"inquiry\",\"patient\":\"%s\","
 		"\"institution\":\"%s\",\"first\":7,\"last\":8,\"items\":["
 		"{\"n\":7,\"id\":\"%s\",\"kind\":\"denied\",\"set\":\"%s\","
@@ -162,7 +164,8 @@ END_TEST
 
 START_TEST(inquiry_own)
 {
-	CLEANUP(event_free) struct event *e = round_trip(
+	CLEANUP(event_free)
+	struct event *e = round_trip(
 	    fmt("{\"v\":1,\"type\":\"inquiry\",\"patient\":\"%s\","
 		"\"first\":1,\"last\":1}",
 		b58(1, 32)));
@@ -178,7 +181,8 @@ END_TEST
 
 START_TEST(decision_round_trip)
 {
-	CLEANUP(event_free) struct event *e = round_trip(
+	CLEANUP(event_free)
+	struct event *e = round_trip(
 	    fmt("{\"v\":1,\"type\":\"decision\",\"patient\":\"%s\","
 		"\"institution\":\"%s\",\"n\":9,\"seen\":{\"%s\":4,\"%s\":6},"
 		"\"effect\":\"grant\",\"scope\":{\"sets\":[\"%s\",\"%s\"],"
@@ -228,7 +232,8 @@ START_TEST(decision_parties)
 	} cases[] = { { "*", EVENT_ANYONE }, { "group:gps", EVENT_GROUP } };
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		CLEANUP(event_free) struct event *e = round_trip(
+		CLEANUP(event_free)
+		struct event *e = round_trip(
 		    fmt("{\"v\":1,\"type\":\"decision\",\"patient\":\"%s\","
 			"\"institution\":\"%s\",\"n\":1,"
 			"\"effect\":\"exclude\",\"scope\":{\"all\":true}}",
@@ -243,22 +248,26 @@ END_TEST
 
 START_TEST(others_round_trip)
 {
-	CLEANUP(event_free) struct event *d = round_trip(
+	CLEANUP(event_free)
+	struct event *d = round_trip(
 	    fmt("{\"v\":1,\"type\":\"delegation\",\"patient\":\"%s\","
 		"\"representative\":\"%s\",\"relationship\":\"son\","
 		"\"powers\":[\"decide\",\"notices\"],\"scope\":{\"all\":true},"
 		"\"from\":1,\"until\":2,\"evidence\":\"court\\nof X\","
 		"\"card\":\"a\\nb\"}",
 		b58(1, 32), b58(2, 32)));
-	CLEANUP(event_free) struct event *keep = round_trip(
+	CLEANUP(event_free)
+	struct event *keep = round_trip(
 	    fmt("{\"v\":1,\"type\":\"end\",\"patient\":\"%s\","
 		"\"ends\":\"%s\",\"dependents\":\"keep\"}",
 		b58(1, 32), b58(2, 16)));
-	CLEANUP(event_free) struct event *end = round_trip(
+	CLEANUP(event_free)
+	struct event *end = round_trip(
 	    fmt("{\"v\":1,\"type\":\"end\",\"patient\":\"%s\","
 		"\"ends\":\"%s\",\"dependents\":\"end\"}",
 		b58(1, 32), b58(2, 16)));
-	CLEANUP(event_free) struct event *a = round_trip(
+	CLEANUP(event_free)
+	struct event *a = round_trip(
 	    fmt("{\"v\":1,\"type\":\"accredit\",\"institution\":\"%s\","
 		"\"name\":\"St. Mary\",\"readingKeys\":[{\"key\":\"%s\","
 		"\"from\":1,\"until\":2},{\"key\":\"%s\"}],"
@@ -266,8 +275,8 @@ START_TEST(others_round_trip)
 		"\"groups\":[\"gps\"],\"from\":4,\"until\":5}",
 		b58(1, 16), b58(2, 32), b58(3, 32), b58(4, 32)));
 
-	ck_assert_uint_eq(d->u.delegation.powers,
-	    EVENT_POWER_DECIDE | EVENT_POWER_NOTICES);
+	ck_assert_uint_eq(
+	    d->u.delegation.powers, EVENT_POWER_DECIDE | EVENT_POWER_NOTICES);
 	ck_assert_int_eq(d->u.delegation.representative.b[0], 2);
 	ck_assert_str_eq(d->u.delegation.card, "a\nb");
 	ck_assert(keep->u.end.keep_dependents && keep->u.end.ends.b[0] == 2);
@@ -308,7 +317,8 @@ START_TEST(unknown_members)
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		CLEANUP(event_free) struct event *e = decode(
+		CLEANUP(event_free)
+		struct event *e = decode(
 		    decision("revoke", cases[i].scope, cases[i].more));
 
 		ck_assert_uint_eq(e->unknown, cases[i].unknown);
@@ -319,7 +329,8 @@ END_TEST
 
 START_TEST(unknown_in_items)
 {
-	CLEANUP(event_free) struct event *e = decode(
+	CLEANUP(event_free)
+	struct event *e = decode(
 	    fmt("{\"v\":1,\"type\":\"inquiry\",\"patient\":\"%s\","
 		"\"first\":1,\"last\":1,\"items\":[{\"n\":1,\"id\":\"%s\","
 		"\"kind\":\"list\",\"purpose\":\"TREAT\",\"time\":1,\"a\":2,"
@@ -397,16 +408,16 @@ START_TEST(bad_pairs)
 		   b58(1, 32)),
 	    ERR_FORMAT);
 	buf_fmt(&more, ",\"seen\":{\"%s\":0}", b58(3, 32));
-	refuse(decision("refuse", "{\"all\":true}", buf_text(&more)),
-	    ERR_FORMAT);
+	refuse(
+	    decision("refuse", "{\"all\":true}", buf_text(&more)), ERR_FORMAT);
 	buf_free(&more);
 	buf_fmt(&more, ",\"delegation\":\"%s\"", b58(3, 16));
-	refuse(decision("refuse", "{\"all\":true}", buf_text(&more)),
-	    ERR_FORMAT);
+	refuse(
+	    decision("refuse", "{\"all\":true}", buf_text(&more)), ERR_FORMAT);
 	buf_free(&more);
 	buf_fmt(&more, ",\"delegationKey\":\"%s\"", b58(3, 32));
-	refuse(decision("refuse", "{\"all\":true}", buf_text(&more)),
-	    ERR_FORMAT);
+	refuse(
+	    decision("refuse", "{\"all\":true}", buf_text(&more)), ERR_FORMAT);
 }
 END_TEST
 
@@ -432,8 +443,8 @@ START_TEST(bounds)
 		repeat(&scope, "\"t\"", texts[i].n);
 		buf_str(&scope, "]}");
 		if (texts[i].ok)
-			event_free(decode(
-			    decision("revoke", buf_text(&scope), "")));
+			event_free(
+			    decode(decision("revoke", buf_text(&scope), "")));
 		else
 			refuse(decision("revoke", buf_text(&scope), ""),
 			    ERR_FORMAT);
@@ -483,9 +494,11 @@ START_TEST(every_byte)
 	CLEANUP_BUF struct buf b = { 0 };
 	size_t ok = 0;
 
-	buf_str(&b, decision("revoke", "{\"types\":[\"a\"],\"without\":[\"b\"],"
-				       "\"period\":{\"end\":4}}",
-			    ",\"answers\":[],\"rights\":[\"read\"]"));
+	buf_str(&b,
+	    decision("revoke",
+		"{\"types\":[\"a\"],\"without\":[\"b\"],"
+		"\"period\":{\"end\":4}}",
+		",\"answers\":[],\"rights\":[\"read\"]"));
 	for (size_t i = 0; i < b.len; i++)
 		for (unsigned c = 0; c < 256; c += 5) {
 			CLEANUP(event_free) struct event *e = NULL;
@@ -506,12 +519,12 @@ END_TEST
 
 START_TEST(names)
 {
-	ck_assert_int_eq(event_name_index(event_effect_names, "revoke"),
-	    EVENT_REVOKE);
-	ck_assert_int_eq(event_name_index(event_type_names, "accredit"),
-	    EVENT_ACCREDIT);
-	ck_assert_int_eq(event_name_index(event_kind_names, "denied"),
-	    EVENT_DENIED);
+	ck_assert_int_eq(
+	    event_name_index(event_effect_names, "revoke"), EVENT_REVOKE);
+	ck_assert_int_eq(
+	    event_name_index(event_type_names, "accredit"), EVENT_ACCREDIT);
+	ck_assert_int_eq(
+	    event_name_index(event_kind_names, "denied"), EVENT_DENIED);
 	ck_assert_int_eq(event_name_index(event_level_names, "V"), EVENT_V);
 	ck_assert_int_ge(event_name_index(event_purposes, "ETREAT"), 0);
 	ck_assert_int_eq(event_name_index(event_purposes, "FUN"), -1);
@@ -534,8 +547,8 @@ main(void)
 	CASE("unknown", unknown_members, unknown_in_items);
 	CASE("hostile", heads, bad_pairs, every_byte);
 	CASE("bounds", bounds, bounds_sets, bounds_bytes);
-	tcase_add_loop_test(bad, bad_decision, 0,
-	    (int)ARRAY_LEN(bad_decisions));
+	tcase_add_loop_test(
+	    bad, bad_decision, 0, (int)ARRAY_LEN(bad_decisions));
 	suite_add_tcase(s, bad);
 	add_encode(s);
 	add_manifest(s);

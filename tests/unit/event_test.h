@@ -13,13 +13,13 @@ const char *b58(uint8_t b, size_t n);
 void add_encode(Suite *s);
 void add_manifest(Suite *s);
 
-#define CASE(name, ...)                                                   \
-	do {                                                              \
-		const TTest *const tests[] = { __VA_ARGS__ };             \
-		TCase *tc = tcase_create(name);                           \
-		for (size_t i = 0; i < ARRAY_LEN(tests); i++)             \
-			tcase_add_test(tc, tests[i]);                     \
-		suite_add_tcase(s, tc);                                   \
+#define CASE(name, ...)                                                        \
+	do {                                                                   \
+		const TTest *const tests[] = { __VA_ARGS__ };                  \
+		TCase *tc = tcase_create(name);                                \
+		for (size_t i = 0; i < ARRAY_LEN(tests); i++)                  \
+			tcase_add_test(tc, tests[i]);                          \
+		suite_add_tcase(s, tc);                                        \
 	} while (0)
 
 #endif

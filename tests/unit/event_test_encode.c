@@ -5,9 +5,12 @@
 static struct event_item
 an_item(void)
 {
-	return (struct event_item){ .n = 3, .kind = EVENT_ACCESS,
-		.practitioner = { "Jane", "jane" }, .purpose = "TREAT",
-		.time = 77, .count = 1 };
+	return (struct event_item){ .n = 3,
+		.kind = EVENT_ACCESS,
+		.practitioner = { "Jane", "jane" },
+		.purpose = "TREAT",
+		.time = 77,
+		.count = 1 };
 }
 
 START_TEST(item_alone)

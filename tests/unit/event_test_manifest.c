@@ -9,7 +9,9 @@ static struct event_document
 a_document(const char *a, const char *b, const char *c)
 {
 	struct event_document d = { .media = "application/dicom",
-		.type_code = "18748-4", .size = 42, .created = -5,
+		.type_code = "18748-4",
+		.size = 42,
+		.created = -5,
 		.modified = 6 };
 
 	d.component[d.ncomponents++] = a;
@@ -27,8 +29,8 @@ read_paths(const char *const (*paths)[3], uint32_t n)
 	CLEANUP_BUF struct buf b = { 0 };
 
 	for (uint32_t i = 0; i < n; i++) {
-		struct event_document d = a_document(paths[i][0], paths[i][1],
-		    paths[i][2]);
+		struct event_document d = a_document(
+		    paths[i][0], paths[i][1], paths[i][2]);
 
 		ck_assert_int_eq(event_manifest_add(&d, &b), ERR_OK);
 	}
@@ -113,15 +115,16 @@ START_TEST(manifest_refuses)
 	ck_assert_int_eq(event_manifest_add(&d, &b), ERR_OK);
 	ck_assert_int_eq(event_manifest_read(b.p, b.len, 0, &m), ERR_FORMAT);
 	ck_assert_int_eq(event_manifest_read(b.p, b.len, 2, &m), ERR_FORMAT);
-	ck_assert_int_eq(event_manifest_read(b.p, b.len - 1, 1, &m),
-	    ERR_FORMAT);
+	ck_assert_int_eq(
+	    event_manifest_read(b.p, b.len - 1, 1, &m), ERR_FORMAT);
 	ck_assert_int_eq(event_manifest_read(b.p, 0, 1, &m), ERR_FORMAT);
 	ck_assert_int_eq(event_manifest_read("\n", 1, 1, &m), ERR_FORMAT);
-	buf_fmt(&one, "{\"path\":[\"..\"],\"media\":\"a\",\"size\":0,"
-		      "\"blob\":\"%s\"}\n",
+	buf_fmt(&one,
+	    "{\"path\":[\"..\"],\"media\":\"a\",\"size\":0,"
+	    "\"blob\":\"%s\"}\n",
 	    b58(1, 32));
-	ck_assert_int_eq(event_manifest_read(one.p, one.len, 1, &m),
-	    ERR_FORMAT);
+	ck_assert_int_eq(
+	    event_manifest_read(one.p, one.len, 1, &m), ERR_FORMAT);
 	one.p[10] = 'x';
 	ck_assert_int_eq(event_manifest_read(one.p, one.len, 1, &m), ERR_OK);
 	event_manifest_free(TAKE(m));

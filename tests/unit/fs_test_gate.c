@@ -185,8 +185,8 @@ take_job(struct gate *g, const void *ctx)
 
 	pthread_mutex_lock(&g->lock);
 	for (struct job **at = &g->jobs; *at; at = &(*at)->next)
-		if (ctx ? (*at)->ctx == ctx
-			: (*at)->due >= 0 && (*at)->due <= clock_boot_ms()) {
+		if (ctx ? (*at)->ctx == ctx :
+			  (*at)->due >= 0 && (*at)->due <= clock_boot_ms()) {
 			job = *at;
 			*at = job->next;
 			break;
@@ -273,7 +273,7 @@ gate_close(struct gate *g)
 const struct gate_catalog *
 gate_catalog(struct gate *g)
 {
-	return &g->catalog[g->hidden];
+	return &g->catalog[atomic_load(&g->hidden)];
 }
 
 void

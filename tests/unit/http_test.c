@@ -94,8 +94,8 @@ on_race(void *ctx, const struct http_request *req, struct http_reply *reply)
 	unsigned news = atomic_fetch_add(&s->news, 1);
 
 	if (news > 0)
-		return http_reply_json(reply, 200,
-		    json_pack("{s:b}", "parked", (int)req->parked));
+		return http_reply_json(
+		    reply, 200, json_pack("{s:b}", "parked", (int)req->parked));
 	http_reply_park(reply, req->since_boot_ms + 4000);
 	http_wake(s->l);
 	return ERR_OK;
@@ -107,8 +107,9 @@ on_relay(void *ctx, const struct http_request *req, struct http_reply *reply)
 {
 	CLEANUP_ANSWER struct http_answer a = { 0 };
 	struct site *s = ctx;
-	struct http_call call = { .method = "GET", .url = http_query(req,
-		"to"), .max_answer = 1000 };
+	struct http_call call = { .method = "GET",
+		.url = http_query(req, "to"),
+		.max_answer = 1000 };
 	enum err e = http_do(s->c, &call, &a);
 
 	if (e)
@@ -118,8 +119,7 @@ on_relay(void *ctx, const struct http_request *req, struct http_reply *reply)
 }
 
 static enum err
-on_redirect(void *ctx, const struct http_request *req,
-    struct http_reply *reply)
+on_redirect(void *ctx, const struct http_request *req, struct http_reply *reply)
 {
 	(void)ctx, (void)req;
 	reply->status = 302;
@@ -150,8 +150,8 @@ site_up(void)
 	atomic_store(&site.news, 0);
 	atomic_store(&site.calls, 0);
 	ck_assert_int_eq(http_client_new(&co, &site.c), ERR_OK);
-	ck_assert_int_eq(http_listen(&o, routes, ARRAY_LEN(routes), &site,
-			     &site.l), ERR_OK);
+	ck_assert_int_eq(
+	    http_listen(&o, routes, ARRAY_LEN(routes), &site, &site.l), ERR_OK);
 	ck_assert_uint_ne(http_port(site.l), 0);
 }
 
@@ -165,8 +165,8 @@ site_down(void)
 const char *
 site_url(const char *path, char *out, size_t cap)
 {
-	(void)snprintf(out, cap, "http://127.0.0.1:%u%s", http_port(site.l),
-	    path);
+	(void)snprintf(
+	    out, cap, "http://127.0.0.1:%u%s", http_port(site.l), path);
 	return out;
 }
 
@@ -178,8 +178,11 @@ ask(const char *method, const char *path, const void *body, size_t len,
 	CLEANUP_ANSWER struct http_answer a = { 0 };
 	char url[500];
 	struct http_call call = { .method = method,
-		.url = site_url(path, url, sizeof(url)), .headers = headers,
-		.body = body, .body_len = len, .max_answer = 100000 };
+		.url = site_url(path, url, sizeof(url)),
+		.headers = headers,
+		.body = body,
+		.body_len = len,
+		.max_answer = 100000 };
 
 	ck_assert_msg(http_do(site.c, &call, &a) == ERR_OK, "%s", path);
 	if (out) {
@@ -201,7 +204,8 @@ raw(const char *bytes, size_t len, char *out, size_t cap)
 	ssize_t n;
 
 	ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience,
-			     sizeof(patience)), 0);
+			     sizeof(patience)),
+	    0);
 	ck_assert_int_eq(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
 	ck_assert_int_eq(send(fd, bytes, len, MSG_NOSIGNAL), (ssize_t)len);
 	while (got < cap - 1) {
@@ -241,8 +245,9 @@ START_TEST(route_parts)
 	CLEANUP_BUF struct buf b = { 0 };
 	CLEANUP_JS json_t *j = NULL;
 
-	ck_assert_int_eq(ask("GET", "/show/a%2Fb%20+/of/%C3%A4?x=1&q=1%202+3",
-			     NULL, 0, &b), 201);
+	ck_assert_int_eq(
+	    ask("GET", "/show/a%2Fb%20+/of/%C3%A4?x=1&q=1%202+3", NULL, 0, &b),
+	    201);
 	j = parse(&b);
 	ck_assert_str_eq(text_of(j, "a"), "a/b +");
 	ck_assert_str_eq(text_of(j, "b"), "\xc3\xa4");
@@ -291,8 +296,8 @@ START_TEST(route_bad)
 	CLEANUP_BUF struct buf b = { 0 };
 	CLEANUP_JS json_t *j = NULL;
 
-	ck_assert_int_eq(ask("GET", bad_paths[_i].path, NULL, 0, &b),
-	    bad_paths[_i].status);
+	ck_assert_int_eq(
+	    ask("GET", bad_paths[_i].path, NULL, 0, &b), bad_paths[_i].status);
 	j = parse(&b);
 	ck_assert_str_eq(text_of(j, "name"),
 	    bad_paths[_i].status == 404 ? "NOTFOUND" : "INVAL");
@@ -310,13 +315,17 @@ bare(void *ctx, const struct http_request *req, struct http_reply *reply)
 
 START_TEST(route_fallback)
 {
-	struct http_listen_opts o = { .address = "::1", .threads = 1,
-		.fallback = bare };
+	struct http_listen_opts o = {
+		.address = "::1", .threads = 1, .fallback = bare
+	};
 	CLEANUP(http_close) struct http_listener *l = NULL;
 	CLEANUP_ANSWER struct http_answer a = { 0 };
 	char url[100];
-	struct http_call call = { .method = "POST", .url = url,
-		.max_answer = 100, .body = "{}", .body_len = 2 };
+	struct http_call call = { .method = "POST",
+		.url = url,
+		.max_answer = 100,
+		.body = "{}",
+		.body_len = 2 };
 
 	ck_assert_int_eq(http_listen(&o, routes, 1, NULL, &l), ERR_OK);
 	(void)snprintf(url, sizeof(url), "http://[::1]:%u/no", http_port(l));
@@ -348,14 +357,13 @@ START_TEST(error_detail)
 	char path[40];
 
 	(void)snprintf(path, sizeof(path), "/error/%d", causes[_i].e);
-	ck_assert_int_eq(ask("GET", path, NULL, 0, &b),
-	    err_http(causes[_i].e));
+	ck_assert_int_eq(ask("GET", path, NULL, 0, &b), err_http(causes[_i].e));
 	j = parse(&b);
-	ck_assert_int_eq(json_integer_value(json_object_get(j, "code")),
-	    causes[_i].e);
+	ck_assert_int_eq(
+	    json_integer_value(json_object_get(j, "code")), causes[_i].e);
 	ck_assert_str_eq(text_of(j, "name"), err_name(causes[_i].e));
-	ck_assert_str_eq(text_of(j, "detail"), causes[_i].told ?
-		"inner matter" : err_text(causes[_i].e));
+	ck_assert_str_eq(text_of(j, "detail"),
+	    causes[_i].told ? "inner matter" : err_text(causes[_i].e));
 }
 END_TEST
 
@@ -388,8 +396,8 @@ START_TEST(relay)
 	CLEANUP(http_close) struct http_listener *second = NULL;
 	struct http_listen_opts o = { .address = "127.0.0.1", .threads = 1 };
 
-	ck_assert_int_eq(http_listen(&o, routes, ARRAY_LEN(routes), &site,
-			     &second), ERR_OK);
+	ck_assert_int_eq(
+	    http_listen(&o, routes, ARRAY_LEN(routes), &site, &second), ERR_OK);
 	site.l = second;
 	(void)site_url("/file", to, sizeof(to));
 	site.l = first;
@@ -437,8 +445,8 @@ START_TEST(body_refused_before_sending)
 
 	memset(buf_room(&body, 3 << 20), 'x', 3 << 20);
 	for (int i = 0; i < 10; i++)
-		ck_assert_int_eq(ask("POST", "/echo", body.p, body.len, &b),
-		    413);
+		ck_assert_int_eq(
+		    ask("POST", "/echo", body.p, body.len, &b), 413);
 }
 END_TEST
 
@@ -447,8 +455,9 @@ START_TEST(body_chunked_too_long)
 	CLEANUP_BUF struct buf b = { 0 };
 	char out[2000];
 
-	buf_str(&b, "POST /echo HTTP/1.1\r\nHost: x\r\n"
-		    "Transfer-Encoding: chunked\r\n\r\n");
+	buf_str(&b,
+	    "POST /echo HTTP/1.1\r\nHost: x\r\n"
+	    "Transfer-Encoding: chunked\r\n\r\n");
 	for (int i = 0; i < 11; i++)
 		buf_fmt(&b, "64\r\n%0100d\r\n", i);
 	buf_str(&b, "0\r\n\r\n");

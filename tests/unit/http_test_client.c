@@ -9,17 +9,19 @@
 #include "base/clock.h"
 #include "http_test.h"
 
-#define CERT TEST_SRCDIR "/tests/vectors/http-tls-cert.pem"
-#define KEY TEST_SRCDIR "/tests/vectors/http-tls-key.pem"
-#define PIN "sha256//vQds7UqiJ3axqoknQYQO1hXiUzoRYjQOrhgKYFiJzus="
+#define CERT      TEST_SRCDIR "/tests/vectors/http-tls-cert.pem"
+#define KEY       TEST_SRCDIR "/tests/vectors/http-tls-key.pem"
+#define PIN       "sha256//vQds7UqiJ3axqoknQYQO1hXiUzoRYjQOrhgKYFiJzus="
 #define OTHER_PIN "sha256//AAAA7UqiJ3axqoknQYQO1hXiUzoRYjQOrhgKYFiJzus="
 
 static enum err
 get(struct http_client *c, const char *url, size_t max, struct buf *out)
 {
 	CLEANUP_ANSWER struct http_answer a = { 0 };
-	struct http_call call = { .method = "GET", .url = url,
-		.max_answer = max, .timeout_ms = 3000 };
+	struct http_call call = { .method = "GET",
+		.url = url,
+		.max_answer = max,
+		.timeout_ms = 3000 };
 	enum err e = http_do(c, &call, &a);
 
 	if (e == ERR_OK && out) {
@@ -33,8 +35,8 @@ START_TEST(client_bounds)
 {
 	char url[200];
 
-	ck_assert_int_eq(get(site.c, site_url("/file", url, sizeof(url)), 4,
-			     NULL), ERR_OK);
+	ck_assert_int_eq(
+	    get(site.c, site_url("/file", url, sizeof(url)), 4, NULL), ERR_OK);
 	ck_assert_int_eq(get(site.c, url, 3, NULL), ERR_TOOBIG);
 	ck_assert_int_eq(get(site.c, url, 0, NULL), ERR_TOOBIG);
 }
@@ -84,8 +86,9 @@ START_TEST(client_timeout)
 {
 	char url[100];
 	CLEANUP_FD int fd = silent_peer(url, sizeof(url));
-	struct http_call call = { .method = "GET", .url = url,
-		.max_answer = 100, .timeout_ms = 80 };
+	struct http_call call = {
+		.method = "GET", .url = url, .max_answer = 100, .timeout_ms = 80
+	};
 	struct http_answer a = { 0 };
 
 	ck_assert_int_eq(http_do(site.c, &call, &a), ERR_TIMEOUT);
@@ -107,14 +110,17 @@ START_TEST(client_cancel)
 	volatile bool cancel = false;
 	char url[100];
 	CLEANUP_FD int fd = silent_peer(url, sizeof(url));
-	struct http_call call = { .method = "GET", .url = url,
-		.max_answer = 100, .cancel = &cancel };
+	struct http_call call = { .method = "GET",
+		.url = url,
+		.max_answer = 100,
+		.cancel = &cancel };
 	struct http_answer a = { 0 };
 	int64_t start = clock_boot_ms();
 	pthread_t thread;
 
 	ck_assert_int_eq(pthread_create(&thread, NULL, cancel_thread,
-			     (void *)(uintptr_t)&cancel), 0);
+			     (void *)(uintptr_t)&cancel),
+	    0);
 	ck_assert_int_eq(http_do(site.c, &call, &a), ERR_INTERRUPTED);
 	ck_assert_int_lt(clock_boot_ms() - start, 1000);
 	ck_assert_int_eq(pthread_join(thread, NULL), 0);
@@ -170,8 +176,9 @@ static const struct {
 
 START_TEST(tls_trust)
 {
-	struct http_listen_opts o = { .address = "127.0.0.1",
-		.tls_cert = CERT, .tls_key = KEY };
+	struct http_listen_opts o = {
+		.address = "127.0.0.1", .tls_cert = CERT, .tls_key = KEY
+	};
 	struct http_client_opts co = { .ca_file = trusts[_i].ca,
 		.pinned_key = trusts[_i].pin };
 	CLEANUP(http_close) struct http_listener *l = NULL;
@@ -181,21 +188,20 @@ START_TEST(tls_trust)
 
 	ck_assert_int_eq(http_listen(&o, hello, 1, NULL, &l), ERR_OK);
 	ck_assert_int_eq(http_client_new(&co, &c), ERR_OK);
-	(void)snprintf(url, sizeof(url), "https://127.0.0.1:%u/",
-	    http_port(l));
+	(void)snprintf(url, sizeof(url), "https://127.0.0.1:%u/", http_port(l));
 	ck_assert_int_eq(get(c, url, 100, &b), trusts[_i].e);
 	if (trusts[_i].e == ERR_OK)
 		ck_assert_str_eq(buf_text(&b), "hello");
-	(void)snprintf(url, sizeof(url), "http://127.0.0.1:%u/",
-	    http_port(l));
+	(void)snprintf(url, sizeof(url), "http://127.0.0.1:%u/", http_port(l));
 	ck_assert_int_ne(get(c, url, 100, &b), ERR_OK);
 }
 END_TEST
 
 START_TEST(tls_key_of_another)
 {
-	struct http_listen_opts o = { .address = "127.0.0.1",
-		.tls_cert = CERT, .tls_key = CERT };
+	struct http_listen_opts o = {
+		.address = "127.0.0.1", .tls_cert = CERT, .tls_key = CERT
+	};
 	struct http_listener *l = NULL;
 
 	ck_assert_int_ne(http_listen(&o, hello, 1, NULL, &l), ERR_OK);

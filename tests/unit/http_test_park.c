@@ -7,7 +7,7 @@
 #include "http_test.h"
 
 #define WAITERS 6
-#define ROUNDS 40
+#define ROUNDS  40
 
 struct waiter {
 	pthread_t thread;
@@ -33,8 +33,8 @@ wait_thread(void *arg)
 static void
 start_waiter(struct waiter *w, unsigned seen, long ms)
 {
-	(void)snprintf(w->path, sizeof(w->path), "/wait?seen=%u&ms=%ld", seen,
-	    ms);
+	(void)snprintf(
+	    w->path, sizeof(w->path), "/wait?seen=%u&ms=%ld", seen, ms);
 	ck_assert_int_eq(pthread_create(&w->thread, NULL, wait_thread, w), 0);
 }
 
@@ -113,8 +113,8 @@ START_TEST(park_stream_of_wakes)
 	pthread_t thread;
 	atomic_uint late = 0;
 
-	ck_assert_int_eq(pthread_create(&thread, NULL, follow_thread, &late),
-	    0);
+	ck_assert_int_eq(
+	    pthread_create(&thread, NULL, follow_thread, &late), 0);
 	for (unsigned i = 1; i <= ROUNDS; i++) {
 		until_calls(2 * i - 1);
 		atomic_store(&site.news, i);
@@ -151,7 +151,8 @@ START_TEST(park_gone)
 	char url[100];
 	struct http_call call = { .method = "GET",
 		.url = site_url("/wait?seen=0&ms=100", url, sizeof(url)),
-		.timeout_ms = 20, .max_answer = 100 };
+		.timeout_ms = 20,
+		.max_answer = 100 };
 
 	ck_assert_int_eq(http_do(site.c, &call, &a), ERR_TIMEOUT);
 	until_calls(2);

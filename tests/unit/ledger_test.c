@@ -118,8 +118,8 @@ START_TEST(vector_print)
 		ck_assert_int_eq(json_equal(j, again), 1);
 		js_print(again, &text);
 		if (*test_text(v, "wireJson")) {
-			ck_assert_str_eq(buf_text(&text),
-			    test_text(v, "wireJson"));
+			ck_assert_str_eq(
+			    buf_text(&text), test_text(v, "wireJson"));
 			n++;
 		}
 		tx->height = 77;
@@ -143,8 +143,8 @@ START_TEST(vector_signatures)
 
 		if (!is_signed(v))
 			continue;
-		(void)json_object_set_new(j, "proofs",
-		    json_pack("[s]", test_text(v, "sig_det")));
+		(void)json_object_set_new(
+		    j, "proofs", json_pack("[s]", test_text(v, "sig_det")));
 		OK(ledger_tx_read(j, &tx));
 	}
 }
@@ -223,8 +223,8 @@ START_TEST(vector_blocks)
 		CLEANUP_BUF struct buf bytes = { 0 };
 		const json_t *one = json_array_get(blocks, i);
 
-		OK(ledger_block_read(json_object_get(one, "json"), &generator,
-		    &b));
+		OK(ledger_block_read(
+		    json_object_get(one, "json"), &generator, &b));
 		ck_assert_uint_eq(b->height, i + 1);
 		ck_assert_uint_eq(b->ntx, i);
 		ledger_block_bytes(b, i ? &b->tx[0]->id : NULL, i, &bytes);

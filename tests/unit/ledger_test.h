@@ -8,11 +8,11 @@
 
 #include "ledger/ledger.h"
 
-#define OK(call)                                                            \
-	do {                                                                \
-		enum err ok_err = (call);                                   \
-		ck_assert_msg(ok_err == ERR_OK, "%s: %s", #call,            \
-		    err_detail(ok_err));                                    \
+#define OK(call)                                                               \
+	do {                                                                   \
+		enum err ok_err = (call);                                      \
+		ck_assert_msg(                                                 \
+		    ok_err == ERR_OK, "%s: %s", #call, err_detail(ok_err));    \
 	} while (0)
 #define FAILS(err, call) ck_assert_int_eq((call), (err))
 
@@ -26,7 +26,7 @@ struct fake {
 	struct chain chain;
 	struct ledger_block tip;
 	json_t *blocks; /* array, as it answers them */
-	json_t *pool;	/* array */
+	json_t *pool;   /* array */
 	int64_t height; /* told height; 0: true */
 	bool has_wait;
 	unsigned waits, seqs; /* how often asked */
@@ -45,8 +45,8 @@ void fake_free(struct fake *f);
 void fake_up(struct fake *f);
 void fake_down(struct fake *f);
 /* Add a signed block with ${n} transactions. */
-void fake_block(struct fake *f, struct ledger_tx *const *tx, size_t n,
-    int64_t time);
+void fake_block(
+    struct fake *f, struct ledger_tx *const *tx, size_t n, int64_t time);
 void fake_blocks(struct fake *f, unsigned n);
 /* Remove blocks above ${height}. */
 void fake_cut(struct fake *f, size_t height);

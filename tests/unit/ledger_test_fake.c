@@ -106,11 +106,10 @@ on_seq(void *ctx, const struct http_request *req, struct http_reply *r)
 
 	(void)pthread_mutex_lock(&f->lock);
 	f->seqs++;
-	for (size_t h = number_of(req->seg[0]); h <= number_of(req->seg[1]) &&
-	     h <= json_array_size(f->blocks);
+	for (size_t h = number_of(req->seg[0]);
+	     h <= number_of(req->seg[1]) && h <= json_array_size(f->blocks);
 	     h++)
-		(void)json_array_append(out,
-		    json_array_get(f->blocks, h - 1));
+		(void)json_array_append(out, json_array_get(f->blocks, h - 1));
 	e = answer(f, r, 200, out);
 	(void)pthread_mutex_unlock(&f->lock);
 	return e;
@@ -138,8 +137,8 @@ find_tx(const json_t *txs, const char *id)
 }
 
 static enum err
-answer_tx(struct fake *f, struct http_reply *r, const json_t *found,
-    size_t height)
+answer_tx(
+    struct fake *f, struct http_reply *r, const json_t *found, size_t height)
 {
 	json_t *t;
 
@@ -149,8 +148,8 @@ answer_tx(struct fake *f, struct http_reply *r, const json_t *found,
 			"Transaction is not in blockchain"));
 	t = json_copy((json_t *)(uintptr_t)found);
 	if (height)
-		(void)json_object_set_new(t, "height",
-		    json_integer((json_int_t)height));
+		(void)json_object_set_new(
+		    t, "height", json_integer((json_int_t)height));
 	return answer(f, r, 200, t);
 }
 
@@ -204,8 +203,8 @@ on_broadcast(void *ctx, const struct http_request *req, struct http_reply *r)
 	OK(ledger_tx_read_strict(j, &tx, &flaw));
 	(void)pthread_mutex_lock(&f->lock);
 	if (f->nbodies < FAKE_BODIES)
-		f->body[f->nbodies++] = strndup((const char *)req->body,
-		    req->body_len);
+		f->body[f->nbodies++] = strndup(
+		    (const char *)req->body, req->body_len);
 	if (f->refuse && f->refuse_times > 0) {
 		f->refuse_times--;
 		e = refuse(f, r, TEXT58(&tx->id));
@@ -257,9 +256,9 @@ static const struct http_route routes[] = {
 void
 fake_up(struct fake *f)
 {
-	struct http_listen_opts o = { .address = "127.0.0.1",
-		.port = f->port,
-		.threads = 2 };
+	struct http_listen_opts o = {
+		.address = "127.0.0.1", .port = f->port, .threads = 2
+	};
 
 	OK(http_listen(&o, routes, ARRAY_LEN(routes), f, &f->l));
 	f->port = http_port(f->l);
@@ -319,8 +318,8 @@ sign_block(struct fake *f, struct ledger_block *b, const json_t *txs)
 
 	ck_assert_ptr_nonnull(ids);
 	for (size_t i = 0; i < n; i++)
-		OK(text58_read(test_text(json_array_get(txs, i), "id"),
-		    ids[i].b, 32));
+		OK(text58_read(
+		    test_text(json_array_get(txs, i), "id"), ids[i].b, 32));
 	ledger_block_bytes(b, ids, n, &bytes);
 	OK(seal_sign(f->generator, SEAL_BLOCK, NULL, &bytes, &b->id));
 	free(ids);
@@ -341,11 +340,10 @@ fake_block(struct fake *f, struct ledger_tx *const *tx, size_t n, int64_t time)
 	(void)pthread_mutex_lock(&f->lock);
 	(void)json_array_append_new(f->blocks,
 	    json_pack("{s:i, s:I, s:I, s:s, s:s, s:s, s:I, s:o}", "version", 1,
-		"height", (json_int_t)b.height, "timestamp",
-		(json_int_t)b.time, "reference", TEXT58(&b.reference),
-		"signature", TEXT58(&b.id), "generatorPublicKey",
-		TEXT58(&b.generator), "transactionCount", (json_int_t)n,
-		"transactions", txs));
+		"height", (json_int_t)b.height, "timestamp", (json_int_t)b.time,
+		"reference", TEXT58(&b.reference), "signature", TEXT58(&b.id),
+		"generatorPublicKey", TEXT58(&b.generator), "transactionCount",
+		(json_int_t)n, "transactions", txs));
 	f->tip = b;
 	(void)pthread_mutex_unlock(&f->lock);
 	if (f->l)
@@ -451,8 +449,8 @@ test_dir(void)
 	const char *tmp = getenv("TMPDIR");
 	char path[256], *dir;
 
-	(void)snprintf(path, sizeof(path), "%s/ledger_test.XXXXXX",
-	    tmp ? tmp : "/tmp");
+	(void)snprintf(
+	    path, sizeof(path), "%s/ledger_test.XXXXXX", tmp ? tmp : "/tmp");
 	dir = strdup(path);
 	ck_assert_ptr_nonnull(dir);
 	ck_assert_ptr_nonnull(mkdtemp(dir));
@@ -480,8 +478,8 @@ test_file(const char *name)
 	json_t *j = NULL;
 	char path[512];
 
-	(void)snprintf(path, sizeof(path), "%s/tests/vectors/%s", TEST_SRCDIR,
-	    name);
+	(void)snprintf(
+	    path, sizeof(path), "%s/tests/vectors/%s", TEST_SRCDIR, name);
 	OK(file_read(path, 1 << 20, &b));
 	OK(js_parse(b.p, b.len, 32, &j));
 	return j;

@@ -118,8 +118,8 @@ START_TEST(restart)
 	ck_assert_uint_eq(sink.blocks, 4);
 	ck_assert_uint_eq(head().height, 4);
 	follow(1, true);
-	json_object_set_new(fake_at(f, 4), "timestamp",
-	    json_integer(clock_wall_ms() + 100000));
+	json_object_set_new(
+	    fake_at(f, 4), "timestamp", json_integer(clock_wall_ms() + 100000));
 	FAILS(ERR_FORGED, ledger_follow_step(follower));
 	ck_assert_int_eq(head().age_ms, INT64_MAX);
 }
@@ -127,16 +127,16 @@ END_TEST
 
 START_TEST(pool)
 {
-	CLEANUP(ledger_tx_free) struct ledger_tx *a = test_tx("alice", "k"),
-						 *b = test_tx("bob", "k");
+	CLEANUP(ledger_tx_free)
+	struct ledger_tx *a = test_tx("alice", "k"),
+			 *b = test_tx("bob", "k");
 
 	json_array_append_new(f->pool, fake_tx(a));
 	json_array_append_new(f->pool, fake_tx(a));
 	json_array_append_new(f->pool, json_pack("{s:i}", "type", 4));
 	json_array_append_new(f->pool, json_string("garbage"));
 	json_array_append_new(f->pool, fake_tx(b));
-	json_object_set_new(json_array_get(f->pool, 1), "fee",
-	    json_integer(1));
+	json_object_set_new(json_array_get(f->pool, 1), "fee", json_integer(1));
 	OK(ledger_follow_step(follower));
 	ck_assert_uint_eq(sink.pending, 2);
 	ck_assert(ID_EQ(&sink.last_pending, &b->id));
@@ -168,8 +168,8 @@ big_block(unsigned n)
 	for (unsigned i = 0; i < n; i++) {
 		OK(ledger_tx_new(&tx[i]));
 		for (char k = 'a'; k < 'e'; k++)
-			OK(ledger_tx_binary(tx[i], (char[]){ k, '\0' }, value,
-			    sizeof(value)));
+			OK(ledger_tx_binary(
+			    tx[i], (char[]){ k, '\0' }, value, sizeof(value)));
 		tx[i]->timestamp = i;
 		OK(ledger_tx_sign(tx[i], id));
 	}

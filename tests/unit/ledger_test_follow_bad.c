@@ -83,17 +83,16 @@ END_TEST
 static json_t *
 tx_at(size_t height)
 {
-	return json_array_get(json_object_get(fake_at(f, height),
-				  "transactions"),
-	    0);
+	return json_array_get(
+	    json_object_get(fake_at(f, height), "transactions"), 0);
 }
 
 static void
 spoil_value(void)
 {
-	json_object_set_new(json_array_get(json_object_get(tx_at(2), "data"),
-				0),
-	    "value", json_string("base64:AAAA"));
+	json_object_set_new(
+	    json_array_get(json_object_get(tx_at(2), "data"), 0), "value",
+	    json_string("base64:AAAA"));
 }
 
 static void
@@ -101,8 +100,8 @@ spoil_proof(void)
 {
 	struct sig wrong = { { 1 } };
 
-	json_object_set_new(tx_at(2), "proofs",
-	    json_pack("[o]", JS_58_NEW(&wrong)));
+	json_object_set_new(
+	    tx_at(2), "proofs", json_pack("[o]", JS_58_NEW(&wrong)));
 }
 
 static void
@@ -116,8 +115,7 @@ static void
 spoil_removed(void)
 {
 	json_array_clear(json_object_get(fake_at(f, 2), "transactions"));
-	json_object_set_new(fake_at(f, 2), "transactionCount",
-	    json_integer(0));
+	json_object_set_new(fake_at(f, 2), "transactionCount", json_integer(0));
 }
 
 static void
@@ -125,8 +123,8 @@ spoil_added(void)
 {
 	CLEANUP(ledger_tx_free) struct ledger_tx *tx = test_tx("eve", "k");
 
-	json_array_append_new(json_object_get(fake_at(f, 2), "transactions"),
-	    fake_tx(tx));
+	json_array_append_new(
+	    json_object_get(fake_at(f, 2), "transactions"), fake_tx(tx));
 	json_object_del(fake_at(f, 2), "transactionCount");
 }
 
@@ -135,15 +133,15 @@ spoil_replaced(void)
 {
 	CLEANUP(ledger_tx_free) struct ledger_tx *tx = test_tx("eve", "k");
 
-	json_array_set_new(json_object_get(fake_at(f, 2), "transactions"), 0,
-	    fake_tx(tx));
+	json_array_set_new(
+	    json_object_get(fake_at(f, 2), "transactions"), 0, fake_tx(tx));
 }
 
 static void
 spoil_time(void)
 {
-	json_object_set_new(fake_at(f, 2), "timestamp",
-	    json_integer(clock_wall_ms() + 1));
+	json_object_set_new(
+	    fake_at(f, 2), "timestamp", json_integer(clock_wall_ms() + 1));
 }
 
 static void (*const spoilers[])(void) = { spoil_value, spoil_proof, spoil_id,
@@ -163,8 +161,7 @@ END_TEST
 START_TEST(miscounted)
 {
 	(void)block_with_tx();
-	json_object_set_new(fake_at(f, 2), "transactionCount",
-	    json_integer(2));
+	json_object_set_new(fake_at(f, 2), "transactionCount", json_integer(2));
 	FAILS(ERR_FORMAT, ledger_follow_step(follower));
 	ck_assert_uint_eq(sink.height, 1);
 }
@@ -253,8 +250,8 @@ vector_tx(const char *name)
 	for (size_t i = 0; i < json_array_size(all); i++)
 		if (strcmp(test_text(json_array_get(all, i), "name"), name) ==
 		    0)
-			return json_deep_copy(json_object_get(
-			    json_array_get(all, i), "json"));
+			return json_deep_copy(
+			    json_object_get(json_array_get(all, i), "json"));
 	ck_abort_msg("no vector %s", name);
 	return NULL;
 }
@@ -273,8 +270,8 @@ START_TEST(container)
 	fake_blocks(f, 1);
 	put_foreign(json_pack("{s:i, s:s}", "type", 4, "id", "abc"));
 	put_foreign(json_pack("{s:i, s:s, s:[o, {s:i}]}", "type", 120, "id",
-	    "abc", "transactions", vector_tx("v3-badge-trusted-sender"),
-	    "type", 103));
+	    "abc", "transactions", vector_tx("v3-badge-trusted-sender"), "type",
+	    103));
 	put_foreign(vector_tx("v1-bool"));
 	follow(1, false);
 	OK(ledger_follow_step(follower));
@@ -287,10 +284,11 @@ END_TEST
 START_TEST(other_spelling)
 {
 	static const uint8_t order[32] = { 0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63,
-		0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14,
-		[31] = 0x10 };
-	CLEANUP(ledger_tx_free) struct ledger_tx *tx = test_tx("alice", "k"),
-						 *got = NULL;
+		0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde,
+		0x14, [31] = 0x10 };
+	CLEANUP(ledger_tx_free)
+	struct ledger_tx *tx = test_tx("alice", "k"),
+			 *got = NULL;
 	json_t *j = fake_tx(tx);
 	struct sig other = tx->proof;
 	uint8_t sign = other.b[63] & 0x80;
@@ -323,8 +321,7 @@ START_TEST(strange)
 	json_t *j = vector_tx("v1-bool");
 
 	fake_blocks(f, 1);
-	json_array_append_new(json_object_get(j, "proofs"),
-	    json_string("111"));
+	json_array_append_new(json_object_get(j, "proofs"), json_string("111"));
 	put_foreign(j);
 	j = vector_tx("v1-bool");
 	json_object_set_new(j, "version", json_integer(9));

@@ -17,8 +17,8 @@ valid(void)
 static json_t *
 entry_json(const char *key, const char *type, json_t *value)
 {
-	return json_pack("{s:s, s:s, s:o}", "key", key, "type", type, "value",
-	    value);
+	return json_pack(
+	    "{s:s, s:s, s:o}", "key", key, "type", type, "value", value);
 }
 
 static json_t *
@@ -42,8 +42,9 @@ add_many(json_t *tx, size_t n)
 		(void)snprintf(key, sizeof(key), "k%zu", i);
 		ck_assert_int_eq(
 		    json_array_append_new(json_object_get(tx, "data"),
-			entry_json(key, "integer",
-			    json_integer((json_int_t)i))), 0);
+			entry_json(
+			    key, "integer", json_integer((json_int_t)i))),
+		    0);
 	}
 }
 
@@ -125,8 +126,8 @@ bad_whole(json_t *j)
 	for (int i = 0; i < 5; i++) {
 		char key[3] = { 'k', (char)('0' + i), '\0' };
 
-		json_array_append_new(data,
-		    entry_json(key, "string", long_text(32767)));
+		json_array_append_new(
+		    data, entry_json(key, "string", long_text(32767)));
 	}
 }
 
@@ -160,8 +161,8 @@ static void
 bad_signature(json_t *j)
 {
 	set(j, "timestamp",
-	    json_integer(json_integer_value(json_object_get(j, "timestamp")) +
-		1));
+	    json_integer(
+		json_integer_value(json_object_get(j, "timestamp")) + 1));
 }
 
 static void
@@ -288,8 +289,8 @@ START_TEST(invalid)
 	ck_assert_int_eq(flaw, LEDGER_FLAW_NONE);
 	ledger_tx_free(TAKE(tx));
 	v->spoil(j);
-	ck_assert_msg(ledger_tx_read_strict(j, &tx, &flaw) != ERR_OK, "%s",
-	    v->name);
+	ck_assert_msg(
+	    ledger_tx_read_strict(j, &tx, &flaw) != ERR_OK, "%s", v->name);
 	ck_assert_msg(flaw == v->flaw, "%s: flaw %d", v->name, flaw);
 	ck_assert_ptr_null(tx);
 	ck_assert_int_ne(ledger_tx_read(j, &tx), ERR_OK);
@@ -299,8 +300,9 @@ END_TEST
 
 START_TEST(read_errors)
 {
-	CLEANUP(ledger_tx_free) struct ledger_tx *tx = NULL,
-						 *other = test_tx("bob", "b");
+	CLEANUP(ledger_tx_free)
+	struct ledger_tx *tx = NULL,
+			 *other = test_tx("bob", "b");
 	CLEANUP_JS json_t *j = valid(), *not_object = json_array();
 	enum ledger_tx_flaw flaw;
 

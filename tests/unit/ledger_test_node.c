@@ -70,18 +70,23 @@ START_TEST(broadcast)
 		unsigned status;
 		const char *answer;
 	} cases[] = {
-		{ ERR_OK, 400, "{\"error\":199,\"message\":\"Custom("
-			       "AlreadyInProcessing(%s))\"}" },
-		{ ERR_OK, 400, "{\"error\":112,\"message\":\"Transaction %s "
-			       "is already in the state on a height of 4\"}" },
-		{ ERR_NODE, 400, "{\"error\":199,\"message\":\"Custom("
-				 "AlreadyInProcessing(abc))\"}" },
-		{ ERR_NODE, 400, "{\"error\":112,\"message\":\"Transaction %s "
-				 "has a wrong proof\"}" },
+		{ ERR_OK, 400,
+		    "{\"error\":199,\"message\":\"Custom("
+		    "AlreadyInProcessing(%s))\"}" },
+		{ ERR_OK, 400,
+		    "{\"error\":112,\"message\":\"Transaction %s "
+		    "is already in the state on a height of 4\"}" },
+		{ ERR_NODE, 400,
+		    "{\"error\":199,\"message\":\"Custom("
+		    "AlreadyInProcessing(abc))\"}" },
+		{ ERR_NODE, 400,
+		    "{\"error\":112,\"message\":\"Transaction %s "
+		    "has a wrong proof\"}" },
 		{ ERR_NODE, 400, "{\"error\":303,\"message\":\"already %s\"}" },
 		{ ERR_NODE, 403, "{\"error\":638,\"message\":\"watcher\"}" },
-		{ ERR_NODE, 500, "{\"error\":\"There was an internal server "
-				 "error.\"}" },
+		{ ERR_NODE, 500,
+		    "{\"error\":\"There was an internal server "
+		    "error.\"}" },
 		{ ERR_NODE, 404, "" },
 		{ ERR_NODE, 200, "{\"status\":\"error\",\"details\":\"no\"}" },
 		{ ERR_NODE, 200, "{\"error\":112,\"message\":\"no\"}" },
@@ -92,9 +97,10 @@ START_TEST(broadcast)
 		{ ERR_FORMAT, 200, "[]" },
 		{ ERR_FORMAT, 200, "{\"id\":\"x\",\"id\":\"%s\"}" },
 		{ ERR_OK, 200, "{\"id\":\"%s\",\"deep\":[[[[]]]]}" },
-		{ ERR_FORMAT, 200, "{\"id\":\"%s\",\"deep\":"
-				   "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["
-				   "]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}" },
+		{ ERR_FORMAT, 200,
+		    "{\"id\":\"%s\",\"deep\":"
+		    "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["
+		    "]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}" },
 	};
 
 	OK(send_with(NULL, 0));
@@ -121,9 +127,9 @@ END_TEST
 
 START_TEST(fetch_tx)
 {
-	CLEANUP(ledger_tx_free) struct ledger_tx *a = test_tx("alice", "k"),
-						 *b = test_tx("bob", "k"),
-						 *got = NULL;
+	CLEANUP(ledger_tx_free)
+	struct ledger_tx *a = test_tx("alice", "k"),
+			 *b = test_tx("bob", "k"), *got = NULL;
 
 	FAILS(ERR_NOTFOUND, ledger_node_tx(node, &a->id, &got));
 	fake_block(f, &a, 1, clock_wall_ms());
@@ -137,8 +143,7 @@ START_TEST(fetch_tx)
 	ck_assert_uint_eq(got->height, 0);
 	ledger_tx_free(TAKE(got));
 	/* the right id over another content */
-	json_object_set_new(json_array_get(f->pool, 0), "fee",
-	    json_integer(9));
+	json_object_set_new(json_array_get(f->pool, 0), "fee", json_integer(9));
 	FAILS(ERR_FORGED, ledger_node_tx(node, &b->id, &got));
 	ck_assert_ptr_null(got);
 }
@@ -146,9 +151,9 @@ END_TEST
 
 START_TEST(fetch_another)
 {
-	CLEANUP(ledger_tx_free) struct ledger_tx *a = test_tx("alice", "k"),
-						 *b = test_tx("bob", "k"),
-						 *got = NULL;
+	CLEANUP(ledger_tx_free)
+	struct ledger_tx *a = test_tx("alice", "k"),
+			 *b = test_tx("bob", "k"), *got = NULL;
 	CLEANUP_JS json_t *j = fake_tx(a);
 	CLEANUP_BUF struct buf text = { 0 };
 

@@ -17,11 +17,9 @@ static char *dir;
 static void
 box_open(void)
 {
-	struct ledger_outbox_opts o = { .dir = dir,
-		.id = me,
-		.chain = f->chain,
-		.version = 2,
-		.fee = 5 };
+	struct ledger_outbox_opts o = {
+		.dir = dir, .id = me, .chain = f->chain, .version = 2, .fee = 5
+	};
 
 	OK(ledger_outbox_open(&o, &box));
 }
@@ -321,8 +319,8 @@ START_TEST(duplicates)
 {
 	(void)keep();
 	(void)keep();
-	refuse("{\"error\":199,\"message\":\"AlreadyInProcessing(%s)\"}", 400,
-	    1);
+	refuse(
+	    "{\"error\":199,\"message\":\"AlreadyInProcessing(%s)\"}", 400, 1);
 	OK(ledger_outbox_send(box, node));
 	OK(ledger_outbox_send(box, node));
 	ck_assert_uint_eq(f->nbodies, 2);
@@ -332,8 +330,9 @@ END_TEST
 static void
 strike(const struct tx_id *id)
 {
-	CLEANUP(ledger_tx_free) struct ledger_tx *tx = kept(id),
-						 *other = test_tx("z", "k");
+	CLEANUP(ledger_tx_free)
+	struct ledger_tx *tx = kept(id),
+			 *other = test_tx("z", "k");
 	struct ledger_tx *txs[] = { other, tx };
 	struct ledger_block b = { .height = 2, .ntx = 2, .tx = txs };
 

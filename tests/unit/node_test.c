@@ -16,8 +16,10 @@ struct world world;
 void
 world_open(void)
 {
-	struct node_opts o = { .dir = world.dir, .identity = world.key,
-		.chain_byte = 'C', .heartbeat_ms = world.heartbeat_ms };
+	struct node_opts o = { .dir = world.dir,
+		.identity = world.key,
+		.chain_byte = 'C',
+		.heartbeat_ms = world.heartbeat_ms };
 
 	ck_assert_int_eq(node_open(&o, &world.node), ERR_OK);
 }
@@ -36,8 +38,8 @@ world_up(void)
 	ck_assert_int_eq(seal_identity_new(&world.key), ERR_OK);
 	ck_assert_int_eq(seal_identity_new(&world.alice), ERR_OK);
 	ck_assert_int_eq(http_client_new(&co, &world.c), ERR_OK);
-	ck_assert_int_eq(node_create(world.dir, world.key, 'C', &world.chain),
-	    ERR_OK);
+	ck_assert_int_eq(
+	    node_create(world.dir, world.key, 'C', &world.chain), ERR_OK);
 	world_open();
 }
 
@@ -66,8 +68,9 @@ call(const char *method, long status, const char *path, const json_t *body)
 	CLEANUP_ANSWER struct http_answer a = { 0 };
 	CLEANUP_BUF struct buf text = { 0 };
 	char url[900];
-	struct http_call c = { .method = method, .url = url,
-		.max_answer = 40 << 20 };
+	struct http_call c = {
+		.method = method, .url = url, .max_answer = 40 << 20
+	};
 	json_t *j = NULL;
 
 	(void)snprintf(url, sizeof(url), "http://127.0.0.1:%u%s",
@@ -81,8 +84,9 @@ call(const char *method, long status, const char *path, const json_t *body)
 	ck_assert_msg(a.status == status, "%s: %ld %s", path, a.status,
 	    buf_text(&a.body));
 	if (a.body.len)
-		ck_assert_msg(js_parse(a.body.p, a.body.len, JS_DEPTH, &j) ==
-			ERR_OK, "%s: %s", path, buf_text(&a.body));
+		ck_assert_msg(
+		    js_parse(a.body.p, a.body.len, JS_DEPTH, &j) == ERR_OK,
+		    "%s: %s", path, buf_text(&a.body));
 	return j;
 }
 
@@ -132,8 +136,8 @@ make_tx(size_t n, int64_t age_ms)
 	tx->timestamp = clock_wall_ms() - age_ms;
 	for (size_t i = 0; i < n; i++) {
 		(void)snprintf(key, sizeof(key), "k%zu", i);
-		ck_assert_int_eq(ledger_tx_binary(tx, key, &tx->timestamp, 8),
-		    ERR_OK);
+		ck_assert_int_eq(
+		    ledger_tx_binary(tx, key, &tx->timestamp, 8), ERR_OK);
 	}
 	ck_assert_int_eq(ledger_tx_sign(tx, world.alice), ERR_OK);
 	return tx;
@@ -171,8 +175,8 @@ int64_t
 mined(const char *id)
 {
 	for (int i = 0; i < 1000; i++) {
-		CLEANUP_JS json_t *pool =
-		    get(200, "/transactions/unconfirmed/size");
+		CLEANUP_JS json_t *pool = get(
+		    200, "/transactions/unconfirmed/size");
 
 		if (json_integer_value(json_object_get(pool, "size")) == 0)
 			break;
@@ -241,8 +245,8 @@ START_TEST(broadcast_duplicate)
 
 	json_decref(post(200, "/transactions/broadcast", j));
 	a = post(400, "/transactions/broadcast", j);
-	ck_assert_ptr_nonnull(strstr(str(a, "message"),
-	    "AlreadyInProcessing("));
+	ck_assert_ptr_nonnull(
+	    strstr(str(a, "message"), "AlreadyInProcessing("));
 	ck_assert_ptr_nonnull(strstr(str(a, "message"), TEXT58(&tx->id)));
 	ck_assert_int_eq(num(json_incref(a), "error"), 199);
 	ck_assert_int_eq(mined(TEXT58(&tx->id)), 2);
@@ -252,8 +256,8 @@ START_TEST(broadcast_duplicate)
 	j = tx_json(tx);
 	json_decref(a);
 	a = post(400, "/transactions/broadcast", j);
-	ck_assert_ptr_nonnull(strstr(str(a, "message"),
-	    "is already in the state on a height of 2"));
+	ck_assert_ptr_nonnull(strstr(
+	    str(a, "message"), "is already in the state on a height of 2"));
 	ck_assert_ptr_nonnull(strstr(str(a, "message"), TEXT58(&tx->id)));
 	ck_assert(json_equal(json_object_get(a, "tx"), j));
 	ck_assert_int_eq(num(json_incref(a), "error"), 112);
@@ -266,8 +270,8 @@ START_TEST(broadcast_wrong_signature)
 
 	tx->proof.b[3] ^= 1;
 	ck_assert_int_eq(refused(tx_json(tx)), 112);
-	ck_assert_int_eq(num(get(200, "/transactions/unconfirmed/size"),
-			     "size"), 0);
+	ck_assert_int_eq(
+	    num(get(200, "/transactions/unconfirmed/size"), "size"), 0);
 	json_decref(get(404, "/transactions/info/%s", TEXT58(&tx->id)));
 }
 END_TEST
@@ -285,11 +289,12 @@ START_TEST(broadcast_times)
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(times); i++) {
-		CLEANUP(ledger_tx_free) struct ledger_tx *tx =
-		    make_tx(1, times[i].age_ms);
+		CLEANUP(ledger_tx_free)
+		struct ledger_tx *tx = make_tx(1, times[i].age_ms);
 		CLEANUP_JS json_t *j = tx_json(tx);
-		int64_t n = num(post(times[i].status,
-		    "/transactions/broadcast", j), "error");
+		int64_t n = num(
+		    post(times[i].status, "/transactions/broadcast", j),
+		    "error");
 
 		ck_assert_int_eq(n, times[i].status == 200 ? -1 : 303);
 	}
@@ -317,9 +322,8 @@ entries(size_t n)
 
 	for (size_t i = 0; i < n; i++)
 		(void)json_array_append_new(a,
-		    json_pack("{s:o, s:s, s:I}", "key",
-			json_sprintf("k%zu", i), "type", "integer", "value",
-			(json_int_t)i));
+		    json_pack("{s:o, s:s, s:I}", "key", json_sprintf("k%zu", i),
+			"type", "integer", "value", (json_int_t)i));
 	return a;
 }
 
@@ -329,15 +333,16 @@ START_TEST(broadcast_flaws)
 	ck_assert_int_eq(refused_with("fee", json_string("0")), 1);
 	ck_assert_int_eq(refused_with("timestamp", NULL), 1);
 	ck_assert_int_eq(refused_with("data", NULL), 1);
-	ck_assert_int_eq(refused_with("senderPublicKey",
-			     json_string("1111")), 108);
+	ck_assert_int_eq(
+	    refused_with("senderPublicKey", json_string("1111")), 108);
 	ck_assert_int_eq(refused_with("type", json_integer(4)), 199);
 	ck_assert_int_eq(refused_with("version", json_integer(9)), 199);
 	ck_assert_int_eq(refused_with("proofs", json_array()), 112);
 	ck_assert_int_eq(refused_with("data",
 			     json_pack("[{s:s,s:s,s:i},{s:s,s:s,s:i}]", "key",
-				 "a", "type", "integer", "value", 1, "key",
-				 "a", "type", "integer", "value", 2)), 199);
+				 "a", "type", "integer", "value", 1, "key", "a",
+				 "type", "integer", "value", 2)),
+	    199);
 	ck_assert_int_eq(refused(json_array()), 1);
 }
 END_TEST
@@ -357,8 +362,11 @@ START_TEST(broadcast_not_json)
 {
 	CLEANUP_ANSWER struct http_answer a = { 0 };
 	char url[100], big[3000];
-	struct http_call c = { .method = "POST", .url = url, .body = "{\"a\":",
-		.body_len = 5, .max_answer = 1000 };
+	struct http_call c = { .method = "POST",
+		.url = url,
+		.body = "{\"a\":",
+		.body_len = 5,
+		.max_answer = 1000 };
 
 	(void)snprintf(url, sizeof(url),
 	    "http://127.0.0.1:%u/transactions/broadcast",
@@ -393,13 +401,12 @@ START_TEST(state_data)
 	ck_assert(json_equal(json_array_get(page, 0), json_array_get(all, 1)));
 	one = get(200, "/addresses/data/%s/k%%32", a);
 	ck_assert_str_eq(str(one, "key"), "k2");
-	ck_assert_int_eq(num(get(404, "/addresses/data/%s/k3", a), "error"),
-	    304);
+	ck_assert_int_eq(
+	    num(get(404, "/addresses/data/%s/k3", a), "error"), 304);
 	json_decref(all);
 	all = get(200, "/addresses/data/%s", address_of(world.key));
 	ck_assert_uint_eq(json_array_size(all), 0);
-	ck_assert_int_eq(num(get(400, "/addresses/data/%s1", a), "error"),
-	    102);
+	ck_assert_int_eq(num(get(400, "/addresses/data/%s1", a), "error"), 102);
 }
 END_TEST
 
@@ -414,8 +421,8 @@ START_TEST(state_newest_wins)
 	(void)mined(id);
 	info = get(200, "/transactions/info/%s", id);
 	one = get(200, "/addresses/data/%s/k0", address_of(world.alice));
-	ck_assert(json_equal(one,
-	    json_array_get(json_object_get(info, "data"), 0)));
+	ck_assert(
+	    json_equal(one, json_array_get(json_object_get(info, "data"), 0)));
 }
 END_TEST
 
@@ -433,22 +440,22 @@ START_TEST(state_address_list)
 	list = json_array_get(all, 0);
 	ck_assert_uint_eq(json_array_size(list), 3);
 	for (size_t i = 0; i < 3; i++)
-		ck_assert_str_eq(str(json_array_get(list, i), "id"),
-		    ids[3 - i]);
+		ck_assert_str_eq(
+		    str(json_array_get(list, i), "id"), ids[3 - i]);
 	(void)snprintf(after, sizeof(after), "%s", ids[1]);
-	rest = get(200, "/transactions/address/%s/limit/10000?after=%s", a,
-	    after);
+	rest = get(
+	    200, "/transactions/address/%s/limit/10000?after=%s", a, after);
 	list = json_array_get(rest, 0);
 	ck_assert_uint_eq(json_array_size(list), 1);
 	ck_assert_str_eq(str(json_array_get(list, 0), "id"), ids[0]);
-	ck_assert_int_gt(num(json_incref(json_array_get(list, 0)), "height"),
-	    1);
-	ck_assert_int_eq(num(get(400, "/transactions/address/%s/limit/10001",
-			     a), "error"), 10);
-	json_decref(get(404, "/transactions/address/%s/limit/5?after=1111",
-	    a));
-	ck_assert_int_eq(num(get(400, "/transactions/address/1/limit/5"),
-			     "error"), 102);
+	ck_assert_int_gt(
+	    num(json_incref(json_array_get(list, 0)), "height"), 1);
+	ck_assert_int_eq(
+	    num(get(400, "/transactions/address/%s/limit/10001", a), "error"),
+	    10);
+	json_decref(get(404, "/transactions/address/%s/limit/5?after=1111", a));
+	ck_assert_int_eq(
+	    num(get(400, "/transactions/address/1/limit/5"), "error"), 102);
 }
 END_TEST
 
@@ -458,8 +465,8 @@ START_TEST(state_no_such)
 
 	ck_assert_str_eq(str(j, "details"), "Transaction is not in blockchain");
 	ck_assert_ptr_null(json_object_get(j, "error"));
-	ck_assert_int_eq(num(get(400, "/transactions/info/0OIl"), "error"),
-	    101);
+	ck_assert_int_eq(
+	    num(get(400, "/transactions/info/0OIl"), "error"), 101);
 	ck_assert_ptr_null(get(404, "/transactions/status?id=1"));
 	ck_assert_ptr_null(get(404, "/"));
 }

@@ -21,7 +21,7 @@ struct world {
 
 extern struct world world;
 
-void world_up(void);	 /* create and open; long heartbeat */
+void world_up(void); /* create and open; long heartbeat */
 void world_down(void);
 void world_open(void);
 

@@ -75,11 +75,13 @@ START_TEST(chain_grows)
 	b = get(200, "/blocks/at/2");
 	by = get(200, "/blocks/signature/%s", str(b, "signature"));
 	ck_assert(json_equal(b, by));
-	ck_assert_int_eq(num(get(200, "/blocks/height/%s",
-			     str(b, "signature")), "height"), 2);
+	ck_assert_int_eq(
+	    num(get(200, "/blocks/height/%s", str(b, "signature")), "height"),
+	    2);
 	child = get(200, "/blocks/child/%s", str(b, "reference"));
-	ck_assert_int_eq(num(get(404, "/blocks/child/%s",
-			     str(b, "reference") + 1), "error"), 301);
+	ck_assert_int_eq(
+	    num(get(404, "/blocks/child/%s", str(b, "reference") + 1), "error"),
+	    301);
 	ck_assert(json_equal(b, child));
 	heads = get(200, "/blocks/headers/seq/2/101");
 	ck_assert_uint_eq(json_array_size(heads), (size_t)height() - 1);
@@ -122,8 +124,8 @@ END_TEST
 START_TEST(chain_no_child)
 {
 	CLEANUP_JS json_t *b = get(200, "/blocks/last");
-	CLEANUP_JS json_t *j = get(200, "/blocks/child/%s",
-	    str(b, "signature"));
+	CLEANUP_JS json_t *j = get(
+	    200, "/blocks/child/%s", str(b, "signature"));
 
 	ck_assert_str_eq(str(j, "details"), "No child blocks");
 }
@@ -169,8 +171,9 @@ START_TEST(chain_durable)
 	node_close(TAKE(world.node));
 	world_open();
 	for (int i = 0; i < 6; i++)
-		ck_assert_int_ge(num(get(200, "/transactions/info/%s",
-				     ids[i]), "height"), 2);
+		ck_assert_int_ge(
+		    num(get(200, "/transactions/info/%s", ids[i]), "height"),
+		    2);
 	node_chain(world.node, &chain);
 	ck_assert(ID_EQ(&chain, &world.chain));
 	(void)mined(send_one());
@@ -220,8 +223,9 @@ END_TEST
 START_TEST(chain_damaged)
 {
 	const struct db_opts dbo = { "node", 1, 64ULL << 30 };
-	struct node_opts o = { .dir = world.dir, .identity = world.key,
-		.chain_byte = 'C' };
+	struct node_opts o = {
+		.dir = world.dir, .identity = world.key, .chain_byte = 'C'
+	};
 	struct node *n = NULL;
 	struct db *db = NULL;
 	struct db_table table;
@@ -247,16 +251,17 @@ END_TEST
 
 START_TEST(chain_refused)
 {
-	struct node_opts o = { .dir = world.dir, .identity = world.key,
-		.chain_byte = 'C' };
+	struct node_opts o = {
+		.dir = world.dir, .identity = world.key, .chain_byte = 'C'
+	};
 	struct node *n = NULL;
 	struct chain chain;
 	char none[150];
 
 	ck_assert_int_eq(node_open(&o, &n), ERR_BUSY);
 	node_close(TAKE(world.node));
-	ck_assert_int_eq(node_create(o.dir, world.key, 'C', &chain),
-	    ERR_EXISTS);
+	ck_assert_int_eq(
+	    node_create(o.dir, world.key, 'C', &chain), ERR_EXISTS);
 	o.identity = world.alice;
 	ck_assert_int_eq(node_open(&o, &n), ERR_CONFIG);
 	o.identity = world.key;
@@ -268,8 +273,8 @@ START_TEST(chain_refused)
 	(void)snprintf(none, sizeof(none), "%s/none", world.dir);
 	o.dir = none;
 	ck_assert_int_eq(node_open(&o, &n), ERR_NOTFOUND);
-	ck_assert_int_eq(node_create(o.dir, world.key, '\n', &chain),
-	    ERR_INVAL);
+	ck_assert_int_eq(
+	    node_create(o.dir, world.key, '\n', &chain), ERR_INVAL);
 	ck_assert_ptr_null(n);
 	world_open();
 }
@@ -304,8 +309,8 @@ START_TEST(wait_ends)
 {
 	int64_t start = clock_boot_ms();
 
-	ck_assert_int_eq(num(get(200, "/consentfs/wait?height=1&ms=50"),
-			     "height"), 1);
+	ck_assert_int_eq(
+	    num(get(200, "/consentfs/wait?height=1&ms=50"), "height"), 1);
 	ck_assert_int_ge(clock_boot_ms() - start, 50);
 	start = clock_boot_ms();
 	ck_assert_int_eq(num(get(200, "/consentfs/wait"), "unconfirmed"), 0);
@@ -327,16 +332,17 @@ START_TEST(info)
 	ck_assert_str_eq(str(config, "consensus"), "POA");
 	ck_assert(json_is_integer(json_object_get(fee, "12")));
 	ck_assert_str_eq(str(owner, "address"), address_of(world.key));
-	ck_assert_str_eq(str(owner, "publicKey"),
-	    TEXT58(seal_identity_key(world.key)));
+	ck_assert_str_eq(
+	    str(owner, "publicKey"), TEXT58(seal_identity_key(world.key)));
 	ck_assert_int_eq(num(get(200, "/node/status"), "blockchainHeight"), 1);
-	ck_assert_int_ge(num(get(200, "/utils/time"), "NTP"),
-	    clock_wall_ms() - 5000);
+	ck_assert_int_ge(
+	    num(get(200, "/utils/time"), "NTP"), clock_wall_ms() - 5000);
 	roles = get(200, "/permissions/%s", address_of(world.alice));
 	ck_assert(json_is_array(json_object_get(roles, "roles")));
 	json_decref(get(200, "/node/version"));
-	ck_assert_int_eq(num(post(200, "/transactions/calculateFee", config),
-			     "feeAmount"), 0);
+	ck_assert_int_eq(
+	    num(post(200, "/transactions/calculateFee", config), "feeAmount"),
+	    0);
 }
 END_TEST
 
@@ -344,7 +350,8 @@ END_TEST
 START_TEST(ledger_client)
 {
 	char url[100];
-	struct ledger_node_opts o = { .url = url, .chain = world.chain,
+	struct ledger_node_opts o = { .url = url,
+		.chain = world.chain,
 		.has_generator = true,
 		.generator = *seal_identity_key(world.key) };
 	CLEANUP(ledger_node_free) struct ledger_node *n = NULL;
@@ -353,15 +360,15 @@ START_TEST(ledger_client)
 	CLEANUP_BUF struct buf text = { 0 };
 	CLEANUP_JS json_t *j = tx_json(tx);
 
-	(void)snprintf(url, sizeof(url), "http://127.0.0.1:%u",
-	    node_port(world.node));
+	(void)snprintf(
+	    url, sizeof(url), "http://127.0.0.1:%u", node_port(world.node));
 	ck_assert_int_eq(ledger_node_new(&o, &n), ERR_OK);
 	ck_assert_int_eq(ledger_node_handshake(n), ERR_OK);
 	js_print(j, &text);
-	ck_assert_int_eq(ledger_node_broadcast(n, buf_text(&text), &tx->id),
-	    ERR_OK);
-	ck_assert_int_eq(ledger_node_broadcast(n, buf_text(&text), &tx->id),
-	    ERR_OK);
+	ck_assert_int_eq(
+	    ledger_node_broadcast(n, buf_text(&text), &tx->id), ERR_OK);
+	ck_assert_int_eq(
+	    ledger_node_broadcast(n, buf_text(&text), &tx->id), ERR_OK);
 	ck_assert_int_eq(mined(TEXT58(&tx->id)), 2);
 	ck_assert_int_eq(ledger_node_tx(n, &tx->id, &back), ERR_OK);
 	ck_assert_uint_eq(back->height, 2);

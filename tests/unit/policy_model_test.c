@@ -12,8 +12,8 @@
 
 #include "policy_model_test.h"
 
-#define RUNS 2000
-#define SEED 20261122
+#define RUNS    2000
+#define SEED    20261122
 #define QUERIES 10
 
 static uint64_t
@@ -84,9 +84,10 @@ policy_of(const struct story *s, const size_t *order)
 	return built(b);
 }
 
-#define HOLDS(what, text)                                                  \
-	ck_assert_msg(what, "%s; CONSENTFS_MODEL_RUNS=1 "                  \
-			    "CONSENTFS_MODEL_SEED=%" PRIu64,               \
+#define HOLDS(what, text)                                                      \
+	ck_assert_msg(what,                                                    \
+	    "%s; CONSENTFS_MODEL_RUNS=1 "                                      \
+	    "CONSENTFS_MODEL_SEED=%" PRIu64,                                   \
 	    text, story_seed)
 
 static bool
@@ -241,10 +242,10 @@ hits(const struct story *s, const struct policy_query *q)
 	const struct ev *e = &s->ev[s->n - 1];
 
 	return ID_EQ(&e->patient, &q->patient) && e->d.scope.all &&
-	    !e->d.scope.nsets && !e->d.scope.types.n &&
-	    !e->d.scope.classes.n && !e->d.scope.authors.n &&
-	    !e->d.scope.without.n && !e->d.scope.has_confidentiality &&
-	    !e->d.scope.has_period && e->d.practitioner == NULL &&
+	    !e->d.scope.nsets && !e->d.scope.types.n && !e->d.scope.classes.n &&
+	    !e->d.scope.authors.n && !e->d.scope.without.n &&
+	    !e->d.scope.has_confidentiality && !e->d.scope.has_period &&
+	    e->d.practitioner == NULL &&
 	    (e->d.party == EVENT_ANYONE ||
 		(e->d.party == EVENT_INSTITUTION &&
 		    ID_EQ(&e->d.institution, &q->institution))) &&

@@ -8,7 +8,7 @@
 
 #include "policy/policy.h"
 
-#define STORY_MAX 24
+#define STORY_MAX     24
 #define PENDING_ORDER 1000000
 
 enum kind { DECIDES, DELEGATES, ENDS, IS_OPAQUE, JOINS };
@@ -20,7 +20,7 @@ struct ev {
 	bool repeated; /* was seen pending before it became final */
 	struct event_decision d;
 	struct event_delegation g;
-	struct event_id set;	/* storage for a scope of sets */
+	struct event_id set; /* storage for a scope of sets */
 	struct event_id ended;
 	bool keep;
 	struct institution_id joins;

@@ -63,23 +63,25 @@ scope_match(const struct event_scope *s, const struct policy_query *q)
 	enum match m = UNKNOWN; /* nothing given */
 	bool given = s->all;
 
-#define CRITERION(is_given, matches)                                 \
-	do {                                                         \
-		if (is_given) {                                      \
-			m = both(given ? m : YES, matches);          \
-			given = true;                                \
-		}                                                    \
+#define CRITERION(is_given, matches)                                           \
+	do {                                                                   \
+		if (is_given) {                                                \
+			m = both(given ? m : YES, matches);                    \
+			given = true;                                          \
+		}                                                              \
 	} while (0)
 	if (s->all)
 		m = YES;
-	CRITERION(s->nsets,
-	    known(q->set, q->set && ID_EQ(q->set, &s->sets[0])));
+	CRITERION(
+	    s->nsets, known(q->set, q->set && ID_EQ(q->set, &s->sets[0])));
 	CRITERION(s->types.n, known(a, a && among(&s->types, a->type_code)));
-	CRITERION(s->classes.n,
-	    known(a, a && among(&s->classes, a->class_code)));
+	CRITERION(
+	    s->classes.n, known(a, a && among(&s->classes, a->class_code)));
 	CRITERION(s->authors.n,
-	    known(a, a && (among(&s->authors, a->author) ||
-			      among(&s->authors, TEXT58(&a->custodian)))));
+	    known(a,
+		a &&
+		    (among(&s->authors, a->author) ||
+			among(&s->authors, TEXT58(&a->custodian)))));
 	CRITERION(s->has_confidentiality,
 	    known(a, a && a->confidentiality <= s->confidentiality));
 	CRITERION(s->without.n, known(a, a && without_ok(s, a)));
@@ -171,8 +173,7 @@ authorised(const struct story *s, const struct ev *e)
 	if (t < g->g.from || (g->g.until && t >= g->g.until))
 		return false;
 	for (size_t i = 0; i < s->n; i++)
-		if (ends_it(&s->ev[i], g) &&
-		    s->ev[i].src.order < e->src.order)
+		if (ends_it(&s->ev[i], g) && s->ev[i].src.order < e->src.order)
 			return false;
 	return g->src.order < e->src.order;
 }
@@ -216,23 +217,21 @@ numbers_of(const struct story *s, const struct ev *like)
 		unsigned used = 0;
 
 		for (size_t i = 0; i < s->n; i++)
-			used += in_stream(&s->ev[i], like) &&
-			    s->ev[i].d.n == n;
+			used += in_stream(&s->ev[i], like) && s->ev[i].d.n == n;
 		out.gap |= used == 0;
 		if (used > 1)
 			out.doubled = n;
 	}
 	for (size_t i = 0; i < s->n; i++)
-		if (in_stream(&s->ev[i], like) &&
-		    s->ev[i].d.n > out.doubled &&
+		if (in_stream(&s->ev[i], like) && s->ev[i].d.n > out.doubled &&
 		    s->ev[i].src.order < out.healed)
 			out.healed = s->ev[i].src.order;
 	return out;
 }
 
 static enum policy_why
-numbers_say(const struct story *s, const struct policy_query *q,
-    const struct ev *e)
+numbers_say(
+    const struct story *s, const struct policy_query *q, const struct ev *e)
 {
 	enum policy_why why = POLICY_GRANTED;
 
@@ -258,13 +257,12 @@ numbers_say(const struct story *s, const struct policy_query *q,
 
 /* GRANTED, or why this widening decision, though final, denies. */
 static enum policy_why
-void_because(const struct story *s, const struct policy_query *q,
-    const struct ev *e)
+void_because(
+    const struct story *s, const struct policy_query *q, const struct ev *e)
 {
 	const struct ev *g = by_patient(e) ? NULL : delegation_of(s, e);
 
-	if (e->d.effect == EVENT_GRANT && e->d.until &&
-	    q->now >= e->d.until)
+	if (e->d.effect == EVENT_GRANT && e->d.until && q->now >= e->d.until)
 		return POLICY_EXPIRED;
 	if (opaque_signer(s, &e->src.signer, &e->patient) ||
 	    (g && opaque_signer(s, &e->patient, &e->patient)))
@@ -284,13 +282,14 @@ void_because(const struct story *s, const struct policy_query *q,
 enum side { NEITHER, HINT, FOR, AGAINST, EXCLUDES, LIFTS };
 
 static enum side
-side_of_narrowing(const struct policy_query *q, const struct ev *e,
-    enum policy_why *why)
+side_of_narrowing(
+    const struct policy_query *q, const struct ev *e, enum policy_why *why)
 {
 	if (!by_patient(e) && !e->d.has_delegation)
 		return NEITHER;
-	if (!e->src.foreign && (scope_match(&e->d.scope, q) == NO ||
-				   !person_ok(e->d.practitioner, q)))
+	if (!e->src.foreign &&
+	    (scope_match(&e->d.scope, q) == NO ||
+		!person_ok(e->d.practitioner, q)))
 		return NEITHER;
 	if (e->d.effect == EVENT_EXCLUDE) {
 		*why = POLICY_EXCLUDED;
@@ -309,8 +308,8 @@ widening_covers(const struct policy_query *q, const struct ev *e)
 }
 
 static bool
-within_delegation(const struct story *s, const struct policy_query *q,
-    const struct ev *e)
+within_delegation(
+    const struct story *s, const struct policy_query *q, const struct ev *e)
 {
 	return by_patient(e) ||
 	    scope_match(&delegation_of(s, e)->g.scope, q) == YES;
@@ -342,8 +341,8 @@ side_of_grant(const struct story *s, const struct policy_query *q,
 }
 
 static enum side
-side_of(const struct story *s, const struct policy_query *q,
-    const struct ev *e, enum policy_why *why)
+side_of(const struct story *s, const struct policy_query *q, const struct ev *e,
+    enum policy_why *why)
 {
 	*why = POLICY_NO_DECISION;
 	if (e->kind != DECIDES || !ID_EQ(&e->patient, &q->patient) ||
@@ -354,8 +353,8 @@ side_of(const struct story *s, const struct policy_query *q,
 	if (e->d.effect == EVENT_GRANT)
 		return side_of_grant(s, q, e, why);
 	return widening_covers(q, e) && authorised(s, e) &&
-		within_delegation(s, q, e) && e->src.final &&
-		!e->src.foreign && q->now >= e->d.from && !e->d.until &&
+		within_delegation(s, q, e) && e->src.final && !e->src.foreign &&
+		q->now >= e->d.from && !e->d.until &&
 		void_because(s, q, e) == POLICY_GRANTED ?
 	    LIFTS :
 	    NEITHER;
@@ -398,18 +397,18 @@ note(struct ref_verdict *out, const struct ev *e, enum policy_why why)
 static int
 rank(enum policy_why why)
 {
-	return why == POLICY_PENDING	? 5 :
-	    why == POLICY_NOT_YET	? 4 :
-	    why == POLICY_DELEGATION	? 3 :
-	    why == POLICY_OPAQUE	? 2 :
-	    why == POLICY_RIGHT		? 1 :
-					  0;
+	return why == POLICY_PENDING ? 5 :
+	    why == POLICY_NOT_YET    ? 4 :
+	    why == POLICY_DELEGATION ? 3 :
+	    why == POLICY_OPAQUE     ? 2 :
+	    why == POLICY_RIGHT      ? 1 :
+				       0;
 }
 
 /* Exclusions that stand. */
 static void
-find_exclusions(const struct story *s, const enum side *side,
-    struct ref_verdict *out)
+find_exclusions(
+    const struct story *s, const enum side *side, struct ref_verdict *out)
 {
 	for (size_t i = 0; i < s->n; i++) {
 		bool lifted = false;
@@ -424,8 +423,8 @@ find_exclusions(const struct story *s, const enum side *side,
 
 /* Grants that beat all that is against, the highest of their signer. */
 static void
-find_grants(const struct story *s, const enum side *side,
-    struct ref_verdict *out)
+find_grants(
+    const struct story *s, const enum side *side, struct ref_verdict *out)
 {
 	for (size_t i = 0; i < s->n; i++) {
 		bool stands = side[i] == FOR;

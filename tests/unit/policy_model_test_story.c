@@ -45,8 +45,8 @@ pick(const unsigned *weights, size_t n)
 		at -= weights[i];
 	}
 }
-#define PICK(...)                                              \
-	pick((const unsigned[]){ __VA_ARGS__ },                \
+#define PICK(...)                                                              \
+	pick((const unsigned[]){ __VA_ARGS__ },                                \
 	    sizeof((const unsigned[]){ __VA_ARGS__ }) / sizeof(unsigned))
 
 /* ---- names: a handful of everything, so that things meet ---- */
@@ -206,7 +206,7 @@ random_party(struct event_decision *d)
 	unsigned p = PICK(50, 8, 15, 5, 22);
 
 	d->party = p < 2 ? EVENT_INSTITUTION :
-	    p < 4	 ? EVENT_GROUP :
+	    p < 4        ? EVENT_GROUP :
 			   EVENT_ANYONE;
 	d->institution = inst(p < 2 ? p + 1 : 0);
 	d->group = p == 2 || p == 3 ? groups[p - 2] : NULL;
@@ -228,8 +228,8 @@ random_delegation(const struct story *s, struct ev *e)
 static void
 random_decision(const struct story *s, struct ev *e)
 {
-	static const enum event_effect effects[] = { EVENT_GRANT,
-		EVENT_REFUSE, EVENT_REVOKE, EVENT_EXCLUDE, EVENT_REINSTATE };
+	static const enum event_effect effects[] = { EVENT_GRANT, EVENT_REFUSE,
+		EVENT_REVOKE, EVENT_EXCLUDE, EVENT_REINSTATE };
 
 	e->kind = DECIDES;
 	e->patient = any_patient();
@@ -369,8 +369,8 @@ story_narrow(struct story *s, const struct policy *p, bool truthful)
 	e->d.practitioner = story_chance(20) ? people[story_below(2)] : NULL;
 	e->d.n = policy_next_n(p, &e->patient, &e->patient, &e->d);
 	if (truthful)
-		e->d.nseen = policy_seen(p, &e->patient, &e->d, e->d.seen,
-		    EVENT_MAX_SEEN);
+		e->d.nseen = policy_seen(
+		    p, &e->patient, &e->d, e->d.seen, EVENT_MAX_SEEN);
 	else
 		random_seen(s, e);
 	s->n++;

@@ -45,10 +45,12 @@ static struct policy_source
 source(struct world *w, uint8_t signer)
 {
 	struct policy_source s = { .id = { { ++w->next_id } },
-		.signer = key(signer), .order = ++w->next_order,
+		.signer = key(signer),
+		.order = ++w->next_order,
 		.block_time = w->block_time ? w->block_time :
 					      1000 * (int64_t)w->next_order,
-		.final = !w->pending, .foreign = w->foreign };
+		.final = !w->pending,
+		.foreign = w->foreign };
 
 	if (w->order)
 		s.order = w->order;
@@ -71,8 +73,8 @@ add(struct world *w, uint8_t signer, const struct event_decision *d)
 }
 
 struct event_id
-add_simple(struct world *w, uint8_t signer, enum event_effect effect,
-    uint64_t n)
+add_simple(
+    struct world *w, uint8_t signer, enum event_effect effect, uint64_t n)
 {
 	struct event_decision d = DECISION(effect, n);
 
@@ -91,8 +93,8 @@ add_by(struct world *w, uint8_t rep, struct event_id via,
 }
 
 struct event_id
-delegate(struct world *w, uint8_t representative,
-    const struct event_delegation *how)
+delegate(
+    struct world *w, uint8_t representative, const struct event_delegation *how)
 {
 	struct event_delegation d = { .powers = EVENT_POWER_DECIDE,
 		.scope = { .all = true } };
@@ -102,8 +104,7 @@ delegate(struct world *w, uint8_t representative,
 	if (how)
 		d = *how;
 	d.representative = key(representative);
-	ck_assert_int_eq(policy_add_delegation(w->b, &s, &patient, &d),
-	    ERR_OK);
+	ck_assert_int_eq(policy_add_delegation(w->b, &s, &patient, &d), ERR_OK);
 	return s.id;
 }
 
@@ -120,15 +121,21 @@ struct policy_query
 query(void)
 {
 	static const struct event_id set = { { 0xff, 1 } };
-	static const struct event_document_set about = {
-		.custodian = { { 7 } }, .type_code = "lab",
-		.class_code = "note", .confidentiality = EVENT_R,
-		.sensitivity = { 1, { "HIV" } }, .period = { 1000, 2000 },
+	static const struct event_document_set about = { .custodian = { { 7 } },
+		.type_code = "lab",
+		.class_code = "note",
+		.confidentiality = EVENT_R,
+		.sensitivity = { 1, { "HIV" } },
+		.period = { 1000, 2000 },
 		.author = "Dr. Who" };
 	struct policy_query q = { .institution = inst(CLINIC),
-		.practitioner = "jane", .patient = key(PATIENT), .set = &set,
-		.about = &about, .purpose = "TREAT",
-		.right = EVENT_RIGHT_READ, .now = 500000 };
+		.practitioner = "jane",
+		.patient = key(PATIENT),
+		.set = &set,
+		.about = &about,
+		.purpose = "TREAT",
+		.right = EVENT_RIGHT_READ,
+		.now = 500000 };
 
 	return q;
 }
@@ -212,24 +219,19 @@ START_TEST(bounds)
 	struct pubkey patient = key(PATIENT);
 	struct event_decision d = DECISION(EVENT_GRANT, 0);
 
-	ck_assert_int_eq(policy_add_decision(w.b, &s, &patient, &d),
-	    ERR_INVAL);
+	ck_assert_int_eq(policy_add_decision(w.b, &s, &patient, &d), ERR_INVAL);
 	d = DECISION(EVENT_GRANT, 1);
 	d.nseen = EVENT_MAX_SEEN + 1;
-	ck_assert_int_eq(policy_add_decision(w.b, &s, &patient, &d),
-	    ERR_INVAL);
+	ck_assert_int_eq(policy_add_decision(w.b, &s, &patient, &d), ERR_INVAL);
 	d = DECISION(EVENT_GRANT, 1);
 	d.scope.types.n = EVENT_MAX_LIST + 1;
-	ck_assert_int_eq(policy_add_decision(w.b, &s, &patient, &d),
-	    ERR_INVAL);
+	ck_assert_int_eq(policy_add_decision(w.b, &s, &patient, &d), ERR_INVAL);
 	d = DECISION(EVENT_GRANT, 1);
 	d.scope.nsets = EVENT_MAX_SETS + 1;
-	ck_assert_int_eq(policy_add_decision(w.b, &s, &patient, &d),
-	    ERR_INVAL);
+	ck_assert_int_eq(policy_add_decision(w.b, &s, &patient, &d), ERR_INVAL);
 	d = DECISION(EVENT_GRANT, 1);
 	d.party = EVENT_GROUP;
-	ck_assert_int_eq(policy_add_decision(w.b, &s, &patient, &d),
-	    ERR_INVAL);
+	ck_assert_int_eq(policy_add_decision(w.b, &s, &patient, &d), ERR_INVAL);
 	want(&w, POLICY_NO_DECISION);
 }
 END_TEST
@@ -273,8 +275,8 @@ START_TEST(scale)
 		memcpy(s.id.b, &i, sizeof(i));
 		s.id.b[15] = 1;
 		memcpy(s.signer.b, &(unsigned){ i % 5000 }, sizeof(i));
-		ck_assert_int_eq(policy_add_decision(w.b, &s, &s.signer, &d),
-		    ERR_OK);
+		ck_assert_int_eq(
+		    policy_add_decision(w.b, &s, &s.signer, &d), ERR_OK);
 	}
 	p = build(&w);
 	printf("100000 decisions: added and built in %.0f ms, ",
@@ -305,12 +307,13 @@ START_TEST(scale_one_patient)
 	for (unsigned i = 0; i < 20000; i++) {
 		struct event_decision d = DECISION(
 		    i % 2 ? EVENT_GRANT : EVENT_REVOKE, i + 1);
-		struct policy_source s = { .order = i + 1, .final = true,
-			.signer = patient };
+		struct policy_source s = {
+			.order = i + 1, .final = true, .signer = patient
+		};
 
 		memcpy(s.id.b, &i, sizeof(i));
-		ck_assert_int_eq(policy_add_decision(w.b, &s, &patient, &d),
-		    ERR_OK);
+		ck_assert_int_eq(
+		    policy_add_decision(w.b, &s, &patient, &d), ERR_OK);
 	}
 	p = build(&w);
 	start = clock();

@@ -59,14 +59,15 @@ END_TEST
 START_TEST(delegation_by_another)
 {
 	struct event_delegation d = { .representative = key(REP2),
-		.powers = EVENT_POWER_DECIDE, .scope = { .all = true } };
-	struct policy_source s = { .id = { { 200 } }, .signer = key(REP),
-		.order = 1, .final = true };
+		.powers = EVENT_POWER_DECIDE,
+		.scope = { .all = true } };
+	struct policy_source s = {
+		.id = { { 200 } }, .signer = key(REP), .order = 1, .final = true
+	};
 	struct pubkey patient = key(PATIENT);
 
 	w.next_order = 10;
-	ck_assert_int_eq(policy_add_delegation(w.b, &s, &patient, &d),
-	    ERR_OK);
+	ck_assert_int_eq(policy_add_delegation(w.b, &s, &patient, &d), ERR_OK);
 	add_by(&w, REP2, s.id, EVENT_GRANT, 1);
 	want(&w, POLICY_DELEGATION);
 }
@@ -76,9 +77,11 @@ END_TEST
 START_TEST(delegation_for_another_patient)
 {
 	struct event_delegation d = { .representative = key(REP),
-		.powers = EVENT_POWER_DECIDE, .scope = { .all = true } };
-	struct policy_source s = { .id = { { 200 } }, .signer = key(7),
-		.order = 1, .final = true };
+		.powers = EVENT_POWER_DECIDE,
+		.scope = { .all = true } };
+	struct policy_source s = {
+		.id = { { 200 } }, .signer = key(7), .order = 1, .final = true
+	};
 	struct pubkey other = key(7);
 
 	w.next_order = 10;
@@ -92,9 +95,12 @@ END_TEST
 START_TEST(delegation_about_another)
 {
 	struct event_delegation d = { .representative = key(REP),
-		.powers = EVENT_POWER_DECIDE, .scope = { .all = true } };
-	struct policy_source s = { .id = { { 200 } }, .signer = key(PATIENT),
-		.order = 1, .final = true };
+		.powers = EVENT_POWER_DECIDE,
+		.scope = { .all = true } };
+	struct policy_source s = { .id = { { 200 } },
+		.signer = key(PATIENT),
+		.order = 1,
+		.final = true };
 	struct pubkey other = key(7);
 
 	w.next_order = 10;
@@ -107,14 +113,15 @@ END_TEST
 START_TEST(delegation_pending_with_low_order)
 {
 	struct event_delegation d = { .representative = key(REP),
-		.powers = EVENT_POWER_DECIDE, .scope = { .all = true } };
-	struct policy_source s = { .id = { { 200 } }, .signer = key(PATIENT),
-		.order = 1 };
+		.powers = EVENT_POWER_DECIDE,
+		.scope = { .all = true } };
+	struct policy_source s = {
+		.id = { { 200 } }, .signer = key(PATIENT), .order = 1
+	};
 	struct pubkey patient = key(PATIENT);
 
 	w.next_order = 10;
-	ck_assert_int_eq(policy_add_delegation(w.b, &s, &patient, &d),
-	    ERR_OK);
+	ck_assert_int_eq(policy_add_delegation(w.b, &s, &patient, &d), ERR_OK);
 	add_by(&w, REP, s.id, EVENT_GRANT, 1);
 	want(&w, POLICY_DELEGATION);
 }
@@ -175,7 +182,9 @@ static const struct {
 START_TEST(delegation_period)
 {
 	struct event_delegation d = { .powers = EVENT_POWER_DECIDE,
-		.scope = { .all = true }, .from = 1000, .until = 2000 };
+		.scope = { .all = true },
+		.from = 1000,
+		.until = 2000 };
 	struct event_id via = delegate(&w, REP, &d);
 
 	w.block_time = moments[_i].block_time;
@@ -402,11 +411,11 @@ add_authority(Suite *s)
 	    delegation_by_another, delegation_for_another_patient,
 	    delegation_about_another, delegation_pending_with_low_order,
 	    delegation_not_final, delegation_foreign,
-	    delegation_later_than_decision, delegation_powers,
-	    delegation_scope, narrowing_without_delegation);
+	    delegation_later_than_decision, delegation_powers, delegation_scope,
+	    narrowing_without_delegation);
 	tcase_add_checked_fixture(period, setup, teardown);
-	tcase_add_loop_test(period, delegation_period, 0,
-	    (int)ARRAY_LEN(moments));
+	tcase_add_loop_test(
+	    period, delegation_period, 0, (int)ARRAY_LEN(moments));
 	tcase_add_loop_test(period, ended_twice, 0, 2);
 	suite_add_tcase(s, period);
 	CASE("ends", ended_before_decision, ended_after_decision,

@@ -157,8 +157,9 @@ START_TEST(repeat_is_no_double)
 {
 	struct event_decision d = DECISION(EVENT_GRANT, 1);
 	struct pubkey patient = key(PATIENT);
-	struct policy_source s = { .id = { { 44 } }, .signer = patient,
-		.order = PENDING_ORDER + 1 };
+	struct policy_source s = {
+		.id = { { 44 } }, .signer = patient, .order = PENDING_ORDER + 1
+	};
 
 	ck_assert_int_eq(policy_add_decision(w.b, &s, &patient, &d), ERR_OK);
 	want(&w, POLICY_PENDING);
@@ -327,8 +328,9 @@ START_TEST(pending_with_low_order)
 	struct event_decision d = DECISION(EVENT_REFUSE, 1);
 	struct event_id via = delegate(&w, REP, NULL);
 	struct pubkey patient = key(PATIENT);
-	struct policy_source s = { .id = { { 90 } }, .signer = patient,
-		.order = 1 };
+	struct policy_source s = {
+		.id = { { 90 } }, .signer = patient, .order = 1
+	};
 
 	add_by(&w, REP, via, EVENT_GRANT, 1);
 	ck_assert_int_eq(policy_add_decision(w.b, &s, &patient, &d), ERR_OK);

@@ -203,8 +203,8 @@ add_scope(Suite *s)
 
 	tcase_add_checked_fixture(table, setup, teardown);
 	tcase_add_loop_test(table, scope, 0, (int)ARRAY_LEN(scopes));
-	tcase_add_loop_test(table, scope_of_narrowing, 0,
-	    (int)ARRAY_LEN(scopes));
+	tcase_add_loop_test(
+	    table, scope_of_narrowing, 0, (int)ARRAY_LEN(scopes));
 	suite_add_tcase(s, table);
 	CASE("scope", scope_custodian, scope_sets, scope_of_nothing,
 	    scope_period_unknown);

@@ -15,27 +15,38 @@
 #include "base/log.h"
 #include "registry/registry.h"
 
-#define OK(expr)                                                            \
-	do {                                                                \
-		enum err ok_err = (expr);                                   \
-		ck_assert_msg(ok_err == ERR_OK, "%s: %s %s", #expr,         \
-		    err_name(ok_err), err_detail(ok_err));                  \
+#define OK(expr)                                                               \
+	do {                                                                   \
+		enum err ok_err = (expr);                                      \
+		ck_assert_msg(ok_err == ERR_OK, "%s: %s %s", #expr,            \
+		    err_name(ok_err), err_detail(ok_err));                     \
 	} while (0)
 
-#define FAILS(expr, want)                                                   \
-	do {                                                                \
-		enum err got_err = (expr);                                  \
-		ck_assert_msg(got_err == (want), "%s: %s %s", #expr,        \
-		    err_name(got_err), err_detail(got_err));                \
+#define FAILS(expr, want)                                                      \
+	do {                                                                   \
+		enum err got_err = (expr);                                     \
+		ck_assert_msg(got_err == (want), "%s: %s %s", #expr,           \
+		    err_name(got_err), err_detail(got_err));                   \
 	} while (0)
 
-enum who { RMS, PATIENT, PATIENT_RMS, A_HOST, A_READ, B_HOST, B_READ, REP,
-	STRANGER, B_READ2, WHOS };
+enum who {
+	RMS,
+	PATIENT,
+	PATIENT_RMS,
+	A_HOST,
+	A_READ,
+	B_HOST,
+	B_READ,
+	REP,
+	STRANGER,
+	B_READ2,
+	WHOS
+};
 
 enum reader { AT_RMS, AT_PATIENT, AT_A, AT_B, AT_REP, READERS };
 
 #define CANARY_TITLE "Quokka-thorax"
-#define CANARY_NAME "Wombat-Vixen"
+#define CANARY_NAME  "Wombat-Vixen"
 
 struct world {
 	struct chain chain;
@@ -76,7 +87,7 @@ struct slots {
 	int patient, institution, representative;
 };
 #define TO(p, i, r) ((struct slots){ (p), (i), (r) })
-#define NOBODY (-1)
+#define NOBODY      (-1)
 
 void seal_json(enum who sender, struct slots to, const uint8_t *public,
     const char *json, struct sealed *out);
@@ -92,9 +103,9 @@ struct ledger_tx *tx_accredit(enum who sender, const struct event *e);
 
 /* Give a block with these transactions (freed) to every open registry. */
 void block_n(size_t n, struct ledger_tx **tx);
-#define BLOCK(...)                                                        \
-	block_n(sizeof((struct ledger_tx *[]){ __VA_ARGS__ }) /           \
-		sizeof(struct ledger_tx *),                               \
+#define BLOCK(...)                                                             \
+	block_n(sizeof((struct ledger_tx *[]){ __VA_ARGS__ }) /                \
+		sizeof(struct ledger_tx *),                                    \
 	    (struct ledger_tx *[]){ __VA_ARGS__ })
 enum err block_to(enum reader at, size_t n, struct ledger_tx **tx);
 void see(enum reader at, enum who sender, const struct sealed *s);
@@ -104,12 +115,12 @@ void done(enum reader at);
 struct event event_set(const struct institution_id *custodian);
 struct event event_inquiry(const struct institution_id *asker, uint64_t first,
     struct event_item *item);
-struct event event_decision(const struct institution_id *to, uint64_t n,
-    enum event_effect effect);
+struct event event_decision(
+    const struct institution_id *to, uint64_t n, enum event_effect effect);
 struct event event_delegation(enum who representative);
 struct event event_end(const struct event_id *ends);
-struct event event_accredit(const struct institution_id *id, enum who host,
-    enum who reading);
+struct event event_accredit(
+    const struct institution_id *id, enum who host, enum who reading);
 
 size_t count(enum reader at, enum event_type type);
 size_t count_of(enum reader at, enum event_type type,

@@ -171,15 +171,15 @@ forbid(const char *what, const void *p, size_t n)
 		(void)snprintf(path, sizeof(path), "%s/%d/data.mdb", W.dir, i);
 		OK(file_read(path, 64 << 20, &all));
 		ck_assert_uint_gt(all.len, 4096);
-		ck_assert_msg(memmem(all.p, all.len, p, n) == NULL,
-		    "%s in %s", what, path);
+		ck_assert_msg(memmem(all.p, all.len, p, n) == NULL, "%s in %s",
+		    what, path);
 	}
 }
 
 START_TEST(nothing_personal_on_disk)
 {
 	CLEANUP_SEALED struct sealed set = { 0 }, ask1 = { 0 }, grant = { 0 },
-	    refuse = { 0 }, deleg = { 0 };
+				     refuse = { 0 }, deleg = { 0 };
 	struct event_item item;
 	struct event e = event_set(&W.a), q = event_inquiry(&W.b, 1, &item),
 		     d = event_delegation(REP),
@@ -190,8 +190,8 @@ START_TEST(nothing_personal_on_disk)
 	seal_event(B_HOST, TO(PATIENT, B_READ, NOBODY), &q, &ask1);
 	seal_event(PATIENT, TO(PATIENT, NOBODY, REP), &d, &deleg);
 	seal_grant(&grant);
-	BLOCK(tx_of(A_HOST, &set), tx_of(B_HOST, &ask1),
-	    tx_of(PATIENT, &grant), tx_of(PATIENT, &deleg));
+	BLOCK(tx_of(A_HOST, &set), tx_of(B_HOST, &ask1), tx_of(PATIENT, &grant),
+	    tx_of(PATIENT, &deleg));
 	seal_event(PATIENT, TO(PATIENT, B_READ, NOBODY), &n, &refuse);
 	for (int i = 0; i < READERS; i++)
 		see((enum reader)i, PATIENT, &refuse);
@@ -215,7 +215,7 @@ damage(enum reader at, const void *p, size_t n)
 
 	(void)snprintf(path, sizeof(path), "%s/%d/data.mdb", W.dir, at);
 	OK(file_read(path, 64 << 20, &all));
-	for (size_t i = 0; (hit = memmem(all.p + i, all.len - i, p, n)); ) {
+	for (size_t i = 0; (hit = memmem(all.p + i, all.len - i, p, n));) {
 		i = (size_t)(hit - all.p) + n;
 		/* the value follows the key in a small LMDB row */
 		all.p[i + 60] ^= 1;
@@ -312,7 +312,8 @@ read_on(void *arg)
 		(void)ask(AT_B, &W.b);
 		OK(registry_host(W.reg[AT_B], key_of(B_HOST), 0, &id));
 		FAILS(registry_representative(W.reg[AT_B], key_of(REP),
-			  key_of(PATIENT), 0, &delegation), ERR_DENIED);
+			  key_of(PATIENT), 0, &delegation),
+		    ERR_DENIED);
 		registry_institution_name(W.reg[AT_B], &W.b, name);
 		(void)count(AT_B, EVENT_DECISION);
 		asked++;
@@ -328,18 +329,18 @@ START_TEST(readers_beside_the_writer)
 
 	stop = false;
 	for (int i = 0; i < 2; i++)
-		ck_assert_int_eq(pthread_create(&thread[i], NULL, read_on,
-				     NULL), 0);
+		ck_assert_int_eq(
+		    pthread_create(&thread[i], NULL, read_on, NULL), 0);
 	for (uint64_t n = 1; n <= 20; n++) {
 		CLEANUP_SEALED struct sealed s = { 0 };
-		struct event e = event_decision(&W.b, n,
-		    n % 2 ? EVENT_GRANT : EVENT_REVOKE);
+		struct event e = event_decision(
+		    &W.b, n, n % 2 ? EVENT_GRANT : EVENT_REVOKE);
 
 		seal_event(PATIENT, TO(PATIENT, B_READ, NOBODY), &e, &s);
 		see(AT_B, PATIENT, &s);
 		BLOCK(tx_of(PATIENT, &s), tx_accredit(RMS, &less));
-		ck_assert_int_eq(ask(AT_B, &W.b),
-		    n % 2 ? POLICY_GRANTED : POLICY_REVOKED);
+		ck_assert_int_eq(
+		    ask(AT_B, &W.b), n % 2 ? POLICY_GRANTED : POLICY_REVOKED);
 	}
 	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
 	for (int i = 0; i < 2; i++)

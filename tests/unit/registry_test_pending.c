@@ -182,22 +182,22 @@ START_TEST(pending_inquiries_come_last)
 
 	seal_event(B_HOST, TO(PATIENT, B_READ, NOBODY), &e, &s);
 	see(AT_PATIENT, B_HOST, &s);
-	ck_assert_uint_eq(registry_highest(r, key_of(B_HOST),
-			      key_of(PATIENT)), 3);
+	ck_assert_uint_eq(
+	    registry_highest(r, key_of(B_HOST), key_of(PATIENT)), 3);
 	OK(registry_get(r, &s.id, &ev));
 	ck_assert(!ev.final && ev.height == 0 && ev.accredited);
 	e = event_inquiry(&W.b, 2, &item);
 	seal_event(B_HOST, TO(PATIENT, B_READ, NOBODY), &e, &t);
 	BLOCK(tx_of(B_HOST, &t));
 	ck_assert_uint_eq(count(AT_PATIENT, EVENT_INQUIRY), 2);
-	ck_assert_uint_eq(count_of(AT_PATIENT, EVENT_INQUIRY,
-			      key_of(PATIENT), true), 2);
-	ck_assert_uint_eq(count_of(AT_PATIENT, EVENT_INQUIRY,
-			      key_of(STRANGER), false), 0);
+	ck_assert_uint_eq(
+	    count_of(AT_PATIENT, EVENT_INQUIRY, key_of(PATIENT), true), 2);
+	ck_assert_uint_eq(
+	    count_of(AT_PATIENT, EVENT_INQUIRY, key_of(STRANGER), false), 0);
 	BLOCK(tx_of(B_HOST, &s));
 	ck_assert_uint_eq(count(AT_PATIENT, EVENT_INQUIRY), 2);
-	ck_assert_uint_eq(registry_highest(r, key_of(B_HOST),
-			      key_of(PATIENT)), 3);
+	ck_assert_uint_eq(
+	    registry_highest(r, key_of(B_HOST), key_of(PATIENT)), 3);
 }
 END_TEST
 
@@ -217,8 +217,7 @@ START_TEST(pending_list_is_bounded)
 		for (int k = 0; k < 99; k++) {
 			CLEANUP_SEALED struct sealed s = { 0 };
 
-			seal_event(B_HOST, TO(PATIENT, NOBODY, NOBODY), &e,
-			    &s);
+			seal_event(B_HOST, TO(PATIENT, NOBODY, NOBODY), &e, &s);
 			tx_add(tx, ledger_entry_name(&s.entry, &t), s.value,
 			    s.len);
 			if (i == 0 && k == 0)
@@ -229,8 +228,9 @@ START_TEST(pending_list_is_bounded)
 		ledger_tx_free(tx);
 	}
 	ck_assert_uint_eq(count(AT_PATIENT, EVENT_INQUIRY), 4096);
-	FAILS(registry_get(W.reg[AT_PATIENT], &first.id,
-		  &(struct registry_event){ 0 }), ERR_NOTFOUND);
+	FAILS(registry_get(
+		  W.reg[AT_PATIENT], &first.id, &(struct registry_event){ 0 }),
+	    ERR_NOTFOUND);
 	ck_assert_uint_eq(count(AT_PATIENT, EVENT_DECISION), 1);
 }
 END_TEST

@@ -71,8 +71,8 @@ START_TEST(old_snapshot_outlives_its_successor)
 	old = registry_policy(W.reg[AT_B]);
 	decide(2, EVENT_REVOKE, &t);
 	party.institution = W.b;
-	ck_assert_uint_eq(policy_next_n(old, key_of(PATIENT),
-			      key_of(PATIENT), &party), 2);
+	ck_assert_uint_eq(
+	    policy_next_n(old, key_of(PATIENT), key_of(PATIENT), &party), 2);
 }
 END_TEST
 
@@ -136,22 +136,25 @@ START_TEST(representative_decides)
 	delegate(&d);
 	ck_assert_uint_eq(count(AT_B, EVENT_DELEGATION), 0);
 	decide_for(&d, d.key, 1, &s);
-	ck_assert_uint_eq(count_of(AT_B, EVENT_DELEGATION, key_of(PATIENT),
-			      true), 1);
+	ck_assert_uint_eq(
+	    count_of(AT_B, EVENT_DELEGATION, key_of(PATIENT), true), 1);
 	ck_assert_uint_eq(count_of(AT_B, EVENT_DECISION, NULL, true), 1);
 	ck_assert_int_eq(ask(AT_B, &W.b), POLICY_GRANTED);
 	ck_assert_int_eq(ask(AT_RMS, &W.b), POLICY_GRANTED);
-	OK(registry_representative(W.reg[AT_B], key_of(REP), key_of(PATIENT),
-	    0, &id));
+	OK(registry_representative(
+	    W.reg[AT_B], key_of(REP), key_of(PATIENT), 0, &id));
 	ck_assert(ID_EQ(&id, &d.id));
-	OK(registry_representative(W.reg[AT_REP], key_of(REP),
-	    key_of(PATIENT), 0, &id));
-	FAILS(registry_representative(W.reg[AT_B], key_of(STRANGER),
-		  key_of(PATIENT), 0, &id), ERR_DENIED);
-	FAILS(registry_representative(W.reg[AT_B], key_of(REP),
-		  key_of(STRANGER), 0, &id), ERR_DENIED);
-	FAILS(registry_representative(W.reg[AT_B], key_of(REP),
-		  key_of(PATIENT), W.time - 1000, &id), ERR_DENIED);
+	OK(registry_representative(
+	    W.reg[AT_REP], key_of(REP), key_of(PATIENT), 0, &id));
+	FAILS(registry_representative(
+		  W.reg[AT_B], key_of(STRANGER), key_of(PATIENT), 0, &id),
+	    ERR_DENIED);
+	FAILS(registry_representative(
+		  W.reg[AT_B], key_of(REP), key_of(STRANGER), 0, &id),
+	    ERR_DENIED);
+	FAILS(registry_representative(W.reg[AT_B], key_of(REP), key_of(PATIENT),
+		  W.time - 1000, &id),
+	    ERR_DENIED);
 	reopen(AT_B);
 	ck_assert_int_eq(ask(AT_B, &W.b), POLICY_GRANTED);
 }
@@ -167,8 +170,9 @@ START_TEST(delegation_must_be_signed_by_the_patient)
 	BLOCK(tx_of(REP, &forged));
 	decide_for(&forged, forged.key, 1, &s);
 	ck_assert_int_ne(ask(AT_B, &W.b), POLICY_GRANTED);
-	FAILS(registry_representative(W.reg[AT_B], key_of(REP),
-		  key_of(PATIENT), 0, &id), ERR_DENIED);
+	FAILS(registry_representative(
+		  W.reg[AT_B], key_of(REP), key_of(PATIENT), 0, &id),
+	    ERR_DENIED);
 	ck_assert_uint_eq(count_of(AT_B, EVENT_DECISION, NULL, true), 0);
 }
 END_TEST
@@ -211,10 +215,11 @@ START_TEST(end_is_found_by_its_mark)
 	BLOCK(tx_of(PATIENT, &end));
 	ck_assert_uint_eq(count(AT_B, EVENT_END), 0);
 	ck_assert_int_ne(ask(AT_B, &W.b), POLICY_GRANTED);
-	FAILS(registry_representative(W.reg[AT_B], key_of(REP),
-		  key_of(PATIENT), 0, &id), ERR_DENIED);
-	OK(registry_representative(W.reg[AT_B], key_of(REP), key_of(PATIENT),
-	    W.time - 1, &id));
+	FAILS(registry_representative(
+		  W.reg[AT_B], key_of(REP), key_of(PATIENT), 0, &id),
+	    ERR_DENIED);
+	OK(registry_representative(
+	    W.reg[AT_B], key_of(REP), key_of(PATIENT), W.time - 1, &id));
 	ck_assert_uint_eq(count(AT_REP, EVENT_END), 1);
 	ck_assert_uint_eq(count(AT_PATIENT, EVENT_END), 1);
 	ck_assert_int_ne(ask(AT_PATIENT, &W.b), POLICY_GRANTED);
@@ -245,8 +250,8 @@ START_TEST(mark_of_a_stranger_ends_nothing)
 	seal_end(STRANGER, &d, &end);
 	BLOCK(tx_of(STRANGER, &end));
 	ck_assert_int_eq(ask(AT_B, &W.b), POLICY_GRANTED);
-	OK(registry_representative(W.reg[AT_B], key_of(REP), key_of(PATIENT),
-	    0, &id));
+	OK(registry_representative(
+	    W.reg[AT_B], key_of(REP), key_of(PATIENT), 0, &id));
 }
 END_TEST
 
@@ -254,7 +259,7 @@ END_TEST
 START_TEST(mark_cannot_be_drawn_away)
 {
 	CLEANUP_SEALED struct sealed d = { 0 }, s = { 0 }, end = { 0 },
-	    bait = { 0 };
+				     bait = { 0 };
 	struct event e = event_decision(NULL, 1, EVENT_GRANT);
 
 	delegate(&d);
@@ -285,8 +290,8 @@ START_TEST(learned_end_keeps_dependents)
 	e.u.end.keep_dependents = true;
 	OK(event_encode(&e, &json));
 	seal_end_mark(d.key, mark);
-	seal_json(PATIENT, TO(PATIENT, NOBODY, REP), mark, buf_text(&json),
-	    &end);
+	seal_json(
+	    PATIENT, TO(PATIENT, NOBODY, REP), mark, buf_text(&json), &end);
 	tx = tx_of(PATIENT, &end);
 	BLOCK(tx_of(PATIENT, &end));
 	ck_assert_int_ne(ask(AT_B, &W.b), POLICY_GRANTED);
@@ -407,8 +412,8 @@ START_TEST(unknown_version_denies)
 	t.value[1] = 2;
 	BLOCK(tx_of(PATIENT, &t));
 	ck_assert_int_eq(ask(AT_B, &W.b), POLICY_OPAQUE);
-	FAILS(registry_get(W.reg[AT_B], &t.id,
-		  &(struct registry_event){ 0 }), ERR_NOTFOUND);
+	FAILS(registry_get(W.reg[AT_B], &t.id, &(struct registry_event){ 0 }),
+	    ERR_NOTFOUND);
 }
 END_TEST
 
@@ -421,8 +426,8 @@ START_TEST(foreign_member_voids_a_grant)
 	OK(event_encode(&e, &json));
 	json.len--;
 	buf_str(&json, ",\"only\":\"full moon\"}");
-	seal_json(PATIENT, TO(PATIENT, B_READ, NOBODY), NULL, buf_text(&json),
-	    &s);
+	seal_json(
+	    PATIENT, TO(PATIENT, B_READ, NOBODY), NULL, buf_text(&json), &s);
 	BLOCK(tx_of(PATIENT, &s));
 	ck_assert_uint_eq(count(AT_B, EVENT_DECISION), 1);
 	ck_assert_int_ne(ask(AT_B, &W.b), POLICY_GRANTED);

@@ -47,8 +47,8 @@ START_TEST(only_the_rms_accredits)
 
 	BLOCK(tx_accredit(STRANGER, &e));
 	see_accredit(AT_B, STRANGER, &e);
-	FAILS(registry_host(W.reg[AT_B], key_of(A_HOST), 0, &id),
-	    ERR_UNKNOWNKEY);
+	FAILS(
+	    registry_host(W.reg[AT_B], key_of(A_HOST), 0, &id), ERR_UNKNOWNKEY);
 	ck_assert_uint_eq(count(AT_B, EVENT_ACCREDIT), 0);
 }
 END_TEST

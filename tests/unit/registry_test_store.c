@@ -78,14 +78,14 @@ START_TEST(each_filters_by_patient)
 	seal_event(A_HOST, TO(STRANGER, A_READ, NOBODY), &e, &t);
 	BLOCK(tx_of(A_HOST, &t));
 	ck_assert_uint_eq(count(AT_A, EVENT_DOCUMENT_SET), 2);
-	ck_assert_uint_eq(count_of(AT_A, EVENT_DOCUMENT_SET, key_of(STRANGER),
-			      false), 1);
-	ck_assert_uint_eq(count_of(AT_A, EVENT_DOCUMENT_SET, key_of(PATIENT),
-			      false), 1);
-	ck_assert_uint_eq(count_of(AT_A, EVENT_INQUIRY, key_of(PATIENT),
-			      false), 0);
-	ck_assert_uint_eq(count_of(AT_A, EVENT_DOCUMENT_SET, key_of(REP),
-			      false), 0);
+	ck_assert_uint_eq(
+	    count_of(AT_A, EVENT_DOCUMENT_SET, key_of(STRANGER), false), 1);
+	ck_assert_uint_eq(
+	    count_of(AT_A, EVENT_DOCUMENT_SET, key_of(PATIENT), false), 1);
+	ck_assert_uint_eq(
+	    count_of(AT_A, EVENT_INQUIRY, key_of(PATIENT), false), 0);
+	ck_assert_uint_eq(
+	    count_of(AT_A, EVENT_DOCUMENT_SET, key_of(REP), false), 0);
 }
 END_TEST
 
@@ -104,8 +104,8 @@ START_TEST(each_stops_when_told)
 
 	publish(&s);
 	publish(&t);
-	OK(registry_each(W.reg[AT_A], EVENT_DOCUMENT_SET, NULL, stop_at_once,
-	    &n));
+	OK(registry_each(
+	    W.reg[AT_A], EVENT_DOCUMENT_SET, NULL, stop_at_once, &n));
 	ck_assert_int_eq(n, 1);
 }
 END_TEST
@@ -118,16 +118,15 @@ START_TEST(inquiry_and_its_numbers)
 	struct registry *r = W.reg[AT_PATIENT];
 
 	seal_event(B_HOST, TO(PATIENT, B_READ, NOBODY), &e, &s);
-	ck_assert_uint_eq(registry_highest(r, key_of(B_HOST),
-			      key_of(PATIENT)), 0);
+	ck_assert_uint_eq(
+	    registry_highest(r, key_of(B_HOST), key_of(PATIENT)), 0);
 	BLOCK(tx_of(B_HOST, &s));
 	ck_assert_uint_eq(count_of(AT_PATIENT, EVENT_INQUIRY, NULL, true), 1);
-	ck_assert_uint_eq(registry_highest(r, key_of(B_HOST),
-			      key_of(PATIENT)), 7);
-	ck_assert_uint_eq(registry_highest(r, key_of(A_HOST),
-			      key_of(PATIENT)), 0);
-	ck_assert_uint_eq(registry_highest(r, key_of(B_HOST),
-			      key_of(REP)), 0);
+	ck_assert_uint_eq(
+	    registry_highest(r, key_of(B_HOST), key_of(PATIENT)), 7);
+	ck_assert_uint_eq(
+	    registry_highest(r, key_of(A_HOST), key_of(PATIENT)), 0);
+	ck_assert_uint_eq(registry_highest(r, key_of(B_HOST), key_of(REP)), 0);
 	ck_assert(W.changes[AT_PATIENT] & REGISTRY_INQUIRY);
 }
 END_TEST
@@ -156,8 +155,8 @@ START_TEST(only_hosts_of_the_custodian_publish)
 	seal_event(A_HOST, TO(PATIENT, A_READ, NOBODY), &e, &u);
 	BLOCK(tx_of(STRANGER, &s), tx_of(A_HOST, &t), tx_of(A_HOST, &u));
 	ck_assert_uint_eq(count(AT_PATIENT, EVENT_DOCUMENT_SET), 3);
-	ck_assert_uint_eq(count_of(AT_PATIENT, EVENT_DOCUMENT_SET, NULL,
-			      true), 1);
+	ck_assert_uint_eq(
+	    count_of(AT_PATIENT, EVENT_DOCUMENT_SET, NULL, true), 1);
 }
 END_TEST
 
@@ -175,8 +174,8 @@ START_TEST(accreditation_counts_at_its_place)
 	    tx_of(STRANGER, &s[1]));
 	BLOCK(tx_of(STRANGER, &s[2]));
 	BLOCK(tx_accredit(RMS, &less), tx_of(STRANGER, &s[3]));
-	ck_assert_uint_eq(count_of(AT_PATIENT, EVENT_DOCUMENT_SET, NULL,
-			      true), 2);
+	ck_assert_uint_eq(
+	    count_of(AT_PATIENT, EVENT_DOCUMENT_SET, NULL, true), 2);
 	for (int i = 0; i < 4; i++) {
 		CLEANUP_EVENT struct registry_event ev = { 0 };
 
@@ -239,8 +238,8 @@ START_TEST(first_of_one_id_stands)
 	struct event e = event_set(&W.a);
 	CLEANUP_BUF struct buf json = { 0 }, env = { 0 };
 	struct seal_place place = { &W.chain, *key_of(A_HOST), { { 0 } } };
-	const struct seal_readers readers = { key_of(RMS),
-		key_of(PATIENT_RMS), key_of(PATIENT), NULL, NULL };
+	const struct seal_readers readers = { key_of(RMS), key_of(PATIENT_RMS),
+		key_of(PATIENT), NULL, NULL };
 
 	publish(&s);
 	log_set_sink(count_warnings);
@@ -358,8 +357,8 @@ START_TEST(learning_needs_ledger_and_key)
 	OK(registry_learn(b, tx, &s.entry, s.key));
 	ck_assert(W.changes[AT_B] & REGISTRY_SETS);
 	OK(registry_learn(b, tx, &s.entry, s.key));
-	ck_assert_uint_eq(count_of(AT_B, EVENT_DOCUMENT_SET, key_of(PATIENT),
-			      true), 1);
+	ck_assert_uint_eq(
+	    count_of(AT_B, EVENT_DOCUMENT_SET, key_of(PATIENT), true), 1);
 	OK(registry_get(b, &s.id, &ev));
 	ck_assert_str_eq(ev.e->u.set.title, CANARY_TITLE);
 	OK(registry_content_key(b, &s.id, &key));

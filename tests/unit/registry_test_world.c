@@ -146,9 +146,9 @@ seal_json(enum who sender, struct slots to, const uint8_t *public,
     const char *json, struct sealed *out)
 {
 	CLEANUP_BUF struct buf payload = { 0 }, env = { 0 };
-	const struct seal_readers readers = { key_of(RMS),
-		key_of(PATIENT_RMS), reader_key(to.patient),
-		reader_key(to.institution), reader_key(to.representative) };
+	const struct seal_readers readers = { key_of(RMS), key_of(PATIENT_RMS),
+		reader_key(to.patient), reader_key(to.institution),
+		reader_key(to.representative) };
 	struct seal_place place = { &W.chain, *key_of(sender), { { 0 } } };
 
 	if (out->key == NULL) {
@@ -166,8 +166,8 @@ seal_json(enum who sender, struct slots to, const uint8_t *public,
 }
 
 void
-seal_event(enum who sender, struct slots to, const struct event *e,
-    struct sealed *out)
+seal_event(
+    enum who sender, struct slots to, const struct event *e, struct sealed *out)
 {
 	CLEANUP_BUF struct buf json = { 0 };
 
@@ -302,11 +302,10 @@ event_set(const struct institution_id *custodian)
 }
 
 struct event
-event_inquiry(const struct institution_id *asker, uint64_t first,
-    struct event_item *item)
+event_inquiry(
+    const struct institution_id *asker, uint64_t first, struct event_item *item)
 {
-	struct event e = { .type = EVENT_INQUIRY,
-		.patient = *key_of(PATIENT) };
+	struct event e = { .type = EVENT_INQUIRY, .patient = *key_of(PATIENT) };
 
 	*item = (struct event_item){ .n = first,
 		.kind = EVENT_REQUEST,
@@ -325,8 +324,8 @@ event_inquiry(const struct institution_id *asker, uint64_t first,
 }
 
 struct event
-event_decision(const struct institution_id *to, uint64_t n,
-    enum event_effect effect)
+event_decision(
+    const struct institution_id *to, uint64_t n, enum event_effect effect)
 {
 	struct event e = { .type = EVENT_DECISION,
 		.patient = *key_of(PATIENT) };
@@ -369,8 +368,7 @@ event_end(const struct event_id *ends)
 }
 
 struct event
-event_accredit(const struct institution_id *id, enum who host,
-    enum who reading)
+event_accredit(const struct institution_id *id, enum who host, enum who reading)
 {
 	struct event e = { .type = EVENT_ACCREDIT };
 	struct event_accredit *a = &e.u.accredit;

@@ -7,8 +7,7 @@ void
 fill(uint8_t *p, size_t n, unsigned seed)
 {
 	for (size_t i = 0; i < n; i++)
-		p[i] = (uint8_t)(i * 31 + (i >> 8) * 7 + (i >> 16) * 3 +
-		    seed);
+		p[i] = (uint8_t)(i * 31 + (i >> 8) * 7 + (i >> 16) * 3 + seed);
 }
 
 struct secret *
@@ -30,8 +29,8 @@ vectors(const char *name)
 	json_error_t why;
 	json_t *j;
 
-	(void)snprintf(path, sizeof(path), "%s/tests/vectors/%s", TEST_SRCDIR,
-	    name);
+	(void)snprintf(
+	    path, sizeof(path), "%s/tests/vectors/%s", TEST_SRCDIR, name);
 	j = json_load_file(path, JSON_REJECT_DUPLICATES, &why);
 	ck_assert_msg(j != NULL, "%s: %s", path, why.text);
 	return j;

@@ -9,9 +9,9 @@
 #include "base/text.h"
 #include "seal/seal_internal.h"
 
-#define OK(call) ck_assert_int_eq((call), ERR_OK)
+#define OK(call)       ck_assert_int_eq((call), ERR_OK)
 #define IS(call, want) ck_assert_int_eq((call), ERR_##want)
-#define SAME(a, b, n) ck_assert_mem_eq((a), (b), (n))
+#define SAME(a, b, n)  ck_assert_mem_eq((a), (b), (n))
 
 TCase *tcase_waves(void);
 TCase *tcase_identity(void);

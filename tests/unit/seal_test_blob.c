@@ -24,8 +24,8 @@ static void
 leaves_of(const struct buf *b, uint8_t leaves[3][32])
 {
 	for (size_t i = 0; i < 3; i++)
-		seal_leaf(i, b->p + i * SEAL_SPAN,
-		    i < 2 ? SEAL_SPAN : 1000, leaves[i]);
+		seal_leaf(i, b->p + i * SEAL_SPAN, i < 2 ? SEAL_SPAN : 1000,
+		    leaves[i]);
 }
 
 START_TEST(spans)

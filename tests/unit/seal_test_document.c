@@ -45,8 +45,8 @@ static enum err
 opens(const struct buf *sealed, uint32_t number)
 {
 	CLEANUP_BUF struct buf out = { 0 };
-	enum err e = seal_doc_open_whole(key, &set, number, sealed->p,
-	    sealed->len, &out);
+	enum err e = seal_doc_open_whole(
+	    key, &set, number, sealed->p, sealed->len, &out);
 
 	ck_assert(e == ERR_OK || out.len == 0);
 	return e;
@@ -65,8 +65,8 @@ START_TEST(lengths)
 		buf_str(&out, "kept");
 		OK(seal_doc_whole(key, &set, 7, &plain, &sealed));
 		ck_assert_uint_eq(sealed.len - 4, seal_doc_size(sizes[i]));
-		OK(seal_doc_open_whole(key, &set, 7, sealed.p + 4,
-		    sealed.len - 4, &out));
+		OK(seal_doc_open_whole(
+		    key, &set, 7, sealed.p + 4, sealed.len - 4, &out));
 		ck_assert_uint_eq(out.len, 4 + sizes[i]);
 		SAME(out.p, "kept", 4);
 		if (sizes[i] > 0)
@@ -151,8 +151,8 @@ START_TEST(every_header_bit)
 		b.p[bit / 8] ^= (uint8_t)(1 << bit % 8);
 		e = seal_doc_open(key, &set, 1, b.p, &d);
 		if (e == ERR_OK) /* a size that only the chunks belie */
-			e = seal_doc_read(d, 0, b.p + SEAL_DOC_HEAD,
-			    SEAL_CHUNK_SEALED, out);
+			e = seal_doc_read(
+			    d, 0, b.p + SEAL_DOC_HEAD, SEAL_CHUNK_SEALED, out);
 		ck_assert_msg(e != ERR_OK, "bit %zu", bit);
 		ck_assert_msg(opens(&b, 1) != ERR_OK, "bit %zu", bit);
 		b.p[bit / 8] ^= (uint8_t)(1 << bit % 8);
@@ -167,18 +167,24 @@ START_TEST(header_errors)
 		size_t at;
 		enum err want;
 	} flips[] = {
-		{ 0, ERR_FORMAT }, { 8, ERR_UNSUPPORTED },
-		{ 9, ERR_UNSUPPORTED }, { 10, ERR_FORMAT }, { 15, ERR_FORGED },
-		{ 24, ERR_FORGED }, { 40, ERR_FORGED }, { 72, ERR_FORGED },
-		{ 104, ERR_FORMAT }, { 127, ERR_FORMAT },
+		{ 0, ERR_FORMAT },
+		{ 8, ERR_UNSUPPORTED },
+		{ 9, ERR_UNSUPPORTED },
+		{ 10, ERR_FORMAT },
+		{ 15, ERR_FORGED },
+		{ 24, ERR_FORGED },
+		{ 40, ERR_FORGED },
+		{ 72, ERR_FORGED },
+		{ 104, ERR_FORMAT },
+		{ 127, ERR_FORMAT },
 	};
 	CLEANUP_BUF struct buf b = sealed_of(10, 1);
 	struct seal_doc *d = NULL;
 
 	for (size_t i = 0; i < ARRAY_LEN(flips); i++) {
 		b.p[flips[i].at] ^= 1;
-		ck_assert_int_eq(seal_doc_open(key, &set, 1, b.p, &d),
-		    flips[i].want);
+		ck_assert_int_eq(
+		    seal_doc_open(key, &set, 1, b.p, &d), flips[i].want);
 		b.p[flips[i].at] ^= 1;
 	}
 	b.p[16] = 0xff; /* a size beyond every disk */
@@ -196,10 +202,10 @@ START_TEST(chunk_swap)
 	OK(seal_doc_open(key, &set, 1, b.p, &d));
 	for (size_t i = 0; i < 4; i++)
 		for (size_t k = 0; k < 4; k++)
-			ck_assert_int_eq(seal_doc_read(d, k,
-					     b.p + SEAL_DOC_HEAD +
-						 i * SEAL_CHUNK_SEALED,
-					     SEAL_CHUNK_SEALED, out),
+			ck_assert_int_eq(
+			    seal_doc_read(d, k,
+				b.p + SEAL_DOC_HEAD + i * SEAL_CHUNK_SEALED,
+				SEAL_CHUNK_SEALED, out),
 			    i == k ? ERR_OK : ERR_FORGED);
 	IS(seal_doc_read(d, 4, b.p + SEAL_DOC_HEAD, SEAL_CHUNK_SEALED, out),
 	    FORGED);
@@ -310,7 +316,7 @@ START_TEST(in_place)
 END_TEST
 
 #define THREADS 24 /* more than there are spare contexts */
-#define ROUNDS 100
+#define ROUNDS  100
 
 static struct buf shared;
 static const struct seal_doc *shared_doc;
@@ -334,8 +340,8 @@ reader(void *arg)
 		in[round] ^= damage;
 		e = seal_doc_read(shared_doc, i, in, sizeof(in), out);
 		if (e != (damage ? ERR_FORGED : ERR_OK) ||
-		    (!damage && memcmp(out, plain.p + i * SEAL_CHUNK,
-				    SEAL_CHUNK) != 0))
+		    (!damage &&
+			memcmp(out, plain.p + i * SEAL_CHUNK, SEAL_CHUNK) != 0))
 			atomic_fetch_add(&wrong, 1);
 	}
 	return NULL;
@@ -352,9 +358,8 @@ START_TEST(threads)
 	shared_doc = d;
 	for (unsigned i = 0; i < THREADS; i++) {
 		number[i] = i;
-		ck_assert_int_eq(pthread_create(&id[i], NULL, reader,
-				     &number[i]),
-		    0);
+		ck_assert_int_eq(
+		    pthread_create(&id[i], NULL, reader, &number[i]), 0);
 	}
 	for (unsigned i = 0; i < THREADS; i++)
 		ck_assert_int_eq(pthread_join(id[i], NULL), 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "seal_test.h"
 
-#define SLOT(n) (178 + ((n) - 1) * SEAL_BOX_KEY)
+#define SLOT(n) (178 + ((n)-1) * SEAL_BOX_KEY)
 
 static struct seal_identity *rms, *patient_rms, *patient, *institution,
     *representative;
@@ -20,9 +20,10 @@ set_up(void)
 	representative = identity_of(5);
 	key = secret_of(6);
 	seal_chain_make('V', "block one", 9, &chain);
-	place = (struct seal_place) { .chain = &chain, .sender = { { 7 } },
-		.entry = { { 0, 8 } } };
-	readers = (struct seal_readers) {
+	place = (struct seal_place){
+		.chain = &chain, .sender = { { 7 } }, .entry = { { 0, 8 } }
+	};
+	readers = (struct seal_readers){
 		.rms = seal_identity_key(rms),
 		.patient_rms = seal_identity_key(patient_rms),
 		.patient = seal_identity_key(patient),
@@ -69,8 +70,7 @@ find(void *ctx, const uint8_t handle[16], const struct seal_identity **out)
 }
 
 static enum err
-find_none(void *ctx, const uint8_t handle[16],
-    const struct seal_identity **out)
+find_none(void *ctx, const uint8_t handle[16], const struct seal_identity **out)
 {
 	(void)ctx;
 	(void)handle;
@@ -90,8 +90,8 @@ read_as(const struct buf *env, int slot)
 	enum err e;
 
 	if (slot == 0)
-		e = seal_envelope_key_rms(env->p, env->len, rms, find, NULL,
-		    &k, handle);
+		e = seal_envelope_key_rms(
+		    env->p, env->len, rms, find, NULL, &k, handle);
 	else
 		e = seal_envelope_key(env->p, env->len, slot, who[slot], &k);
 	if (e == ERR_OK)
@@ -107,8 +107,7 @@ START_TEST(every_reader)
 	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
 		CLEANUP_BUF struct buf env = envelope(sizes[i]), out = { 0 };
 
-		ck_assert_uint_eq((env.len - SEAL_ENVELOPE_HEAD - 16) % 256,
-		    0);
+		ck_assert_uint_eq((env.len - SEAL_ENVELOPE_HEAD - 16) % 256, 0);
 		for (int slot = 0; slot <= 3; slot++)
 			OK(read_as(&env, slot));
 		buf_str(&out, "kept");
@@ -197,11 +196,11 @@ START_TEST(wrong_reader)
 	IS(seal_envelope_key(env.p, env.len, 1, institution, &k), NOKEY);
 	IS(seal_envelope_key(env.p, env.len, 2, patient, &k), NOKEY);
 	IS(seal_envelope_key(env.p, env.len, 3, rms, &k), NOKEY);
-	IS(seal_envelope_key_rms(env.p, env.len, patient, find, NULL, &k,
-	       handle),
+	IS(seal_envelope_key_rms(
+	       env.p, env.len, patient, find, NULL, &k, handle),
 	    NOKEY);
-	IS(seal_envelope_key_rms(env.p, env.len, rms, find_none, NULL, &k,
-	       handle),
+	IS(seal_envelope_key_rms(
+	       env.p, env.len, rms, find_none, NULL, &k, handle),
 	    NOKEY);
 	ck_assert(k == NULL);
 }
@@ -241,8 +240,8 @@ START_TEST(shapes)
 	env.p[0] = 2;
 	IS(seal_envelope_key(env.p, env.len, 1, patient, &k), FORMAT);
 	ck_assert(seal_envelope_public(env.p, env.len) == NULL);
-	IS(seal_envelope_open(env.p, SEAL_ENVELOPE_MAX + 256, &place, key,
-	       &out),
+	IS(seal_envelope_open(
+	       env.p, SEAL_ENVELOPE_MAX + 256, &place, key, &out),
 	    FORMAT);
 	ck_assert_uint_eq(out.len, 0);
 }
@@ -310,17 +309,16 @@ START_TEST(other_commitment)
 	buf_str(&ad, "cfs1.");
 	buf_str(&ad, TEXT58(&place.entry));
 	buf_put(&ad, chain.b, sizeof(chain.b));
-	crypto_aead_xchacha20poly1305_ietf_encrypt(mine.p +
-		SEAL_ENVELOPE_HEAD, NULL, p.p, p.len, ad.p, ad.len, NULL,
-	    nonce, secret_view(other));
+	crypto_aead_xchacha20poly1305_ietf_encrypt(mine.p + SEAL_ENVELOPE_HEAD,
+	    NULL, p.p, p.len, ad.p, ad.len, NULL, nonce, secret_view(other));
 	IS(seal_envelope_open(mine.p, mine.len, &place, other, &out), FORGED);
 	/* with its own commitment the same bytes open */
-	crypto_generichash(mine.p + 418, 32, (const uint8_t *)
-		"consentfs/1 envelope", 20, secret_view(other), SEAL_KEY);
+	crypto_generichash(mine.p + 418, 32,
+	    (const uint8_t *)"consentfs/1 envelope", 20, secret_view(other),
+	    SEAL_KEY);
 	memcpy(ad.p + 418, mine.p + 418, 32);
-	crypto_aead_xchacha20poly1305_ietf_encrypt(mine.p +
-		SEAL_ENVELOPE_HEAD, NULL, p.p, p.len, ad.p, ad.len, NULL,
-	    nonce, secret_view(other));
+	crypto_aead_xchacha20poly1305_ietf_encrypt(mine.p + SEAL_ENVELOPE_HEAD,
+	    NULL, p.p, p.len, ad.p, ad.len, NULL, nonce, secret_view(other));
 	OK(seal_envelope_open(mine.p, mine.len, &place, other, &out));
 }
 END_TEST
@@ -332,8 +330,8 @@ START_TEST(other_key_for_the_rms)
 	uint8_t inner[16 + SEAL_BOX_KEY];
 
 	seal_handle(readers.patient_rms, inner);
-	OK(seal_box(readers.patient_rms, secret_view(other), SEAL_KEY,
-	    inner + 16));
+	OK(seal_box(
+	    readers.patient_rms, secret_view(other), SEAL_KEY, inner + 16));
 	OK(seal_box(readers.rms, inner, sizeof(inner), env.p + 34));
 	IS(read_as(&env, 0), FORGED);
 	IS(seal_envelope_open(env.p, env.len, &place, other, &out), FORGED);

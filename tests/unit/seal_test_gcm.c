@@ -63,9 +63,8 @@ aes(const uint8_t *key, struct block in)
 	struct block out;
 	int n;
 
-	ck_assert_int_eq(EVP_EncryptInit_ex(x, EVP_aes_256_ecb(), NULL, key,
-			     NULL),
-	    1);
+	ck_assert_int_eq(
+	    EVP_EncryptInit_ex(x, EVP_aes_256_ecb(), NULL, key, NULL), 1);
 	ck_assert_int_eq(EVP_EncryptUpdate(x, out.b, &n, in.b, 16), 1);
 	EVP_CIPHER_CTX_free(x);
 	return out;
@@ -75,10 +74,12 @@ aes(const uint8_t *key, struct block in)
 static struct block
 tag_of(const uint8_t *key, const uint8_t *ad, const struct block c[2])
 {
-	struct block h = aes(key, (struct block) { { 0 } });
+	struct block h = aes(key, (struct block){ { 0 } });
 	struct block first = { { [15] = 1 } }, y = { { 0 } };
 	struct block lengths = { { [6] = (8 * SEAL_AD) >> 8,
-	    [7] = (8 * SEAL_AD) & 0xff, [14] = 1, [15] = 0 } };
+	    [7] = (8 * SEAL_AD) & 0xff,
+	    [14] = 1,
+	    [15] = 0 } };
 	struct block a[3] = { { { 0 } } };
 	struct block mask = aes(key, first);
 
@@ -94,7 +95,7 @@ tag_of(const uint8_t *key, const uint8_t *ad, const struct block c[2])
 static struct block
 weight(const uint8_t *key)
 {
-	struct block h = aes(key, (struct block) { { 0 } });
+	struct block h = aes(key, (struct block){ { 0 } });
 
 	return mul(&h, h);
 }
@@ -106,7 +107,7 @@ balance(const uint8_t *one, const uint8_t *two, const uint8_t *ad,
 {
 	struct block t1, t2, w1 = weight(one), w2 = weight(two), factor;
 
-	c[1] = (struct block) { { 0 } };
+	c[1] = (struct block){ { 0 } };
 	t1 = tag_of(one, ad, c);
 	t2 = tag_of(two, ad, c);
 	t1 = add(t1, &t2);
@@ -161,15 +162,16 @@ read_under(const struct secret *parent, const uint8_t *sealed)
 {
 	CLEANUP_BUF struct buf out = { 0 };
 
-	return seal_doc_open_whole(parent, &set, 1, sealed,
-	    SEAL_DOC_HEAD + PLAIN + 16, &out);
+	return seal_doc_open_whole(
+	    parent, &set, 1, sealed, SEAL_DOC_HEAD + PLAIN + 16, &out);
 }
 
 /* ${_i}: whose commitment the header carries. */
 START_TEST(two_keys)
 {
-	CLEANUP(secret_free) struct secret *one = secret_of(1),
-				   *two = secret_of(2);
+	CLEANUP(secret_free)
+	struct secret *one = secret_of(1),
+		      *two = secret_of(2);
 	CLEANUP(seal_doc_free) struct seal_doc *d = NULL;
 	uint8_t sealed[SEAL_DOC_HEAD + PLAIN + 16], ad[SEAL_AD];
 	uint8_t k1[64], k2[64];

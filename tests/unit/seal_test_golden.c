@@ -21,8 +21,8 @@ load(void)
 
 	all = vectors("seal_v1.json");
 	event = json_object_get(all, "event");
-	hex_read(json_object_get(all, "chain"), "chain", chain.b,
-	    sizeof(chain.b));
+	hex_read(
+	    json_object_get(all, "chain"), "chain", chain.b, sizeof(chain.b));
 	hex_read(event, "sender", place.sender.b, 32);
 	hex_read(event, "entryKey", place.entry.b, 16);
 	hex_read(event, "eventId", set.b, sizeof(set.b));
@@ -59,8 +59,8 @@ key_of(const char *name)
 static struct seal_identity *
 account(const char *name)
 {
-	const json_t *v = json_object_get(json_object_get(all, "identities"),
-	    name);
+	const json_t *v = json_object_get(
+	    json_object_get(all, "identities"), name);
 	struct seal_identity *id = NULL;
 	uint8_t bytes[32];
 
@@ -84,20 +84,20 @@ START_TEST(ids)
 {
 	const json_t *c = json_object_get(all, "chain");
 	CLEANUP_BUF struct buf block = hex_of(c, "blockId");
-	CLEANUP(seal_identity_free) struct seal_identity *id =
-	    account("patientRms");
+	CLEANUP(seal_identity_free)
+	struct seal_identity *id = account("patientRms");
 	struct chain made;
 	struct event_id event;
 	uint8_t handle[16];
 
-	seal_chain_make((uint8_t)text_of(c, "chainByte")[0], block.p,
-	    block.len, &made);
+	seal_chain_make(
+	    (uint8_t)text_of(c, "chainByte")[0], block.p, block.len, &made);
 	ck_assert(ID_EQ(&made, &chain));
 	seal_event_id(&chain, &place.sender, &place.entry, &event);
 	ck_assert(ID_EQ(&event, &set));
 	seal_handle(seal_identity_key(id), handle);
-	same_hex(json_object_get(json_object_get(all, "identities"),
-		     "patientRms"),
+	same_hex(
+	    json_object_get(json_object_get(all, "identities"), "patientRms"),
 	    "handle", handle, sizeof(handle));
 }
 END_TEST
@@ -122,8 +122,8 @@ END_TEST
 static void
 check_document(const json_t *v, struct blob_id *out_id)
 {
-	CLEANUP(secret_free) struct secret *key =
-	    key_of(text_of(v, "parentKey"));
+	CLEANUP(secret_free)
+	struct secret *key = key_of(text_of(v, "parentKey"));
 	CLEANUP_BUF struct buf sealed = base64_of(v, "sealedBase64");
 	CLEANUP_BUF struct buf out = { 0 }, want = { 0 };
 	size_t size = (size_t)json_integer_value(json_object_get(v, "size"));
@@ -152,8 +152,7 @@ START_TEST(documents)
 	json_t *v;
 
 	ck_assert_uint_eq(json_array_size(list), ARRAY_LEN(blobs));
-	json_array_foreach(list, i, v)
-		check_document(v, &blobs[i]);
+	json_array_foreach(list, i, v) check_document(v, &blobs[i]);
 	seal_root(blobs, ARRAY_LEN(blobs), root);
 	same_hex(all, "root", root, sizeof(root));
 }
@@ -172,8 +171,8 @@ START_TEST(blobs)
 		    json_object_get(v, "size"));
 		struct blob_id id;
 
-		fill(buf_room(&b, n), n, (unsigned)json_integer_value(
-					     json_object_get(v, "seed")));
+		fill(buf_room(&b, n), n,
+		    (unsigned)json_integer_value(json_object_get(v, "seed")));
 		OK(seal_blob_id_of(b.p, b.len, &id));
 		same_hex(v, "blobId", id.b, sizeof(id.b));
 	}
@@ -194,9 +193,8 @@ is_reader(const json_t *v, const char *name)
 	size_t i;
 	json_t *r;
 
-	json_array_foreach(json_object_get(v, "readers"), i, r)
-		if (strcmp(json_string_value(r), name) == 0)
-			return true;
+	json_array_foreach(json_object_get(v, "readers"), i,
+	    r) if (strcmp(json_string_value(r), name) == 0) return true;
 	return false;
 }
 
@@ -206,14 +204,13 @@ check_envelope(const json_t *v, int slot, const char *name)
 {
 	CLEANUP_BUF struct buf env = base64_of(v, "sealedBase64"), out = { 0 };
 	CLEANUP(seal_identity_free) struct seal_identity *id = account(name);
-	CLEANUP(seal_identity_free) struct seal_identity *prms =
-	    account("patientRms");
+	CLEANUP(seal_identity_free)
+	struct seal_identity *prms = account("patientRms");
 	CLEANUP(secret_free) struct secret *key = NULL;
 	uint8_t handle[16];
 	enum err e = slot ?
 	    seal_envelope_key(env.p, env.len, slot, id, &key) :
-	    seal_envelope_key_rms(env.p, env.len, id, find, prms, &key,
-		handle);
+	    seal_envelope_key_rms(env.p, env.len, id, find, prms, &key, handle);
 
 	if (!is_reader(v, name)) {
 		IS(e, NOKEY);
@@ -232,21 +229,21 @@ START_TEST(envelopes)
 	size_t i;
 	json_t *v;
 
-	ck_assert_uint_eq(json_array_size(json_object_get(all, "envelopes")),
-	    2);
-	json_array_foreach(json_object_get(all, "envelopes"), i, v)
-		for (int slot = 0; slot <= 3; slot++)
-			check_envelope(v, slot, names[slot]);
+	ck_assert_uint_eq(
+	    json_array_size(json_object_get(all, "envelopes")), 2);
+	json_array_foreach(json_object_get(all, "envelopes"), i,
+	    v) for (int slot = 0; slot <= 3; slot++)
+	    check_envelope(v, slot, names[slot]);
 }
 END_TEST
 
 START_TEST(key_record)
 {
 	CLEANUP_BUF struct buf b = base64_of(all, "keyRecordBase64");
-	CLEANUP(seal_identity_free) struct seal_identity *patient =
-	    account("patient");
-	CLEANUP(seal_identity_free) struct seal_identity *prms =
-	    account("patientRms");
+	CLEANUP(seal_identity_free)
+	struct seal_identity *patient = account("patient");
+	CLEANUP(seal_identity_free)
+	struct seal_identity *prms = account("patientRms");
 	CLEANUP(secret_free) struct secret *key = key_of("setKey");
 	uint8_t out[SEAL_KEY];
 
@@ -283,16 +280,16 @@ END_TEST
 START_TEST(at_rest)
 {
 	const json_t *v = json_object_get(all, "rest");
-	CLEANUP(seal_identity_free) struct seal_identity *id =
-	    account("sender");
+	CLEANUP(seal_identity_free)
+	struct seal_identity *id = account("sender");
 	CLEANUP_BUF struct buf sealed = hex_of(v, "sealed"), out = { 0 };
 	CLEANUP(secret_free) struct secret *key = NULL;
 	const char *at = text_of(v, "place");
 
 	OK(seal_rest_key(id, text_of(v, "purpose"), &key));
 	same_hex(v, "key", secret_view(key), SEAL_KEY);
-	OK(seal_rest_open(key, (struct seal_part) { at, strlen(at) },
-	    (struct seal_part) { sealed.p, sealed.len }, &out));
+	OK(seal_rest_open(key, (struct seal_part){ at, strlen(at) },
+	    (struct seal_part){ sealed.p, sealed.len }, &out));
 	ck_assert_str_eq(buf_text(&out), text_of(v, "text"));
 }
 END_TEST
@@ -311,10 +308,9 @@ START_TEST(key_files)
 	const char *tmp = getenv("TMPDIR");
 	char dir[256], path[300], phrase[64];
 
-	(void)snprintf(dir, sizeof(dir), "%s/seal_test.XXXXXX",
-	    tmp ? tmp : "/tmp");
-	(void)snprintf(phrase, sizeof(phrase), "%s",
-	    text_of(v, "passphrase"));
+	(void)snprintf(
+	    dir, sizeof(dir), "%s/seal_test.XXXXXX", tmp ? tmp : "/tmp");
+	(void)snprintf(phrase, sizeof(phrase), "%s", text_of(v, "passphrase"));
 	ck_assert(mkdtemp(dir) != NULL);
 	(void)snprintf(path, sizeof(path), "%s/key", dir);
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {

@@ -4,8 +4,9 @@
 
 START_TEST(fresh_keys)
 {
-	CLEANUP(seal_identity_free) struct seal_identity *a = NULL, *b = NULL,
-						 *again = NULL;
+	CLEANUP(seal_identity_free)
+	struct seal_identity *a = NULL,
+			     *b = NULL, *again = NULL;
 
 	OK(seal_identity_new(&a));
 	OK(seal_identity_new(&b));
@@ -69,8 +70,9 @@ END_TEST
 
 START_TEST(boxes)
 {
-	CLEANUP(seal_identity_free) struct seal_identity *to = identity_of(1),
-						 *other = identity_of(2);
+	CLEANUP(seal_identity_free)
+	struct seal_identity *to = identity_of(1),
+			     *other = identity_of(2);
 	uint8_t box[5 + SEAL_BOX_EXTRA], again[5 + SEAL_BOX_EXTRA], out[5];
 
 	OK(seal_box(seal_identity_key(to), "hello", 5, box));
@@ -115,9 +117,9 @@ START_TEST(uses_apart)
 
 		OK(seal_sign(id, (enum seal_use)s, &chain, &msg, &sig));
 		for (int v = SEAL_REQUEST; v <= SEAL_BLOCK; v++)
-			ck_assert_int_eq(seal_verify(seal_identity_key(id),
-					     (enum seal_use)v, &chain, &msg,
-					     &sig),
+			ck_assert_int_eq(
+			    seal_verify(seal_identity_key(id), (enum seal_use)v,
+				&chain, &msg, &sig),
 			    v == s ? ERR_OK : ERR_FORGED);
 	}
 }
@@ -125,8 +127,9 @@ END_TEST
 
 START_TEST(statement_bound)
 {
-	CLEANUP(seal_identity_free) struct seal_identity *id = identity_of(3),
-						 *other = identity_of(4);
+	CLEANUP(seal_identity_free)
+	struct seal_identity *id = identity_of(3),
+			     *other = identity_of(4);
 	const struct pubkey *key = seal_identity_key(id);
 	CLEANUP_BUF struct buf msg = { 0 };
 	struct chain chain, elsewhere;
@@ -138,8 +141,7 @@ START_TEST(statement_bound)
 	OK(seal_sign(id, SEAL_CARD, &chain, &msg, &sig));
 	IS(seal_verify(key, SEAL_CARD, &elsewhere, &msg, &sig), FORGED);
 	IS(seal_verify(key, SEAL_CARD, NULL, &msg, &sig), FORGED);
-	IS(seal_verify(seal_identity_key(other), SEAL_CARD, &chain, &msg,
-	       &sig),
+	IS(seal_verify(seal_identity_key(other), SEAL_CARD, &chain, &msg, &sig),
 	    FORGED);
 	IS(seal_verify_raw(key, msg.p, msg.len, &sig), FORGED);
 	for (size_t bit = 0; bit < 8 * sizeof(sig.b); bit++) {
@@ -196,17 +198,17 @@ START_TEST(rest_round)
 	OK(seal_rest(key, ad, in, &b));
 	ck_assert_uint_eq(a.len, 11 + SEAL_REST_EXTRA);
 	ck_assert_mem_ne(a.p, b.p, a.len);
-	OK(seal_rest_open(key, ad, (struct seal_part) { a.p, a.len }, &out));
+	OK(seal_rest_open(key, ad, (struct seal_part){ a.p, a.len }, &out));
 	ck_assert_str_eq(buf_text(&out), "chest x-ray");
-	IS(seal_rest_open(key, other, (struct seal_part) { a.p, a.len }, &out),
+	IS(seal_rest_open(key, other, (struct seal_part){ a.p, a.len }, &out),
 	    CORRUPT);
-	IS(seal_rest_open(key, ad,
-	       (struct seal_part) { a.p, SEAL_REST_EXTRA - 1 }, &out),
+	IS(seal_rest_open(
+	       key, ad, (struct seal_part){ a.p, SEAL_REST_EXTRA - 1 }, &out),
 	    CORRUPT);
 	for (size_t bit = 0; bit < 8 * a.len; bit++) {
 		a.p[bit / 8] ^= (uint8_t)(1 << bit % 8);
-		IS(seal_rest_open(key, ad, (struct seal_part) { a.p, a.len },
-		       &out),
+		IS(seal_rest_open(
+		       key, ad, (struct seal_part){ a.p, a.len }, &out),
 		    CORRUPT);
 		a.p[bit / 8] ^= (uint8_t)(1 << bit % 8);
 	}

@@ -13,8 +13,8 @@ make_dir(void)
 {
 	const char *tmp = getenv("TMPDIR");
 
-	(void)snprintf(dir, sizeof(dir), "%s/seal_test.XXXXXX",
-	    tmp ? tmp : "/tmp");
+	(void)snprintf(
+	    dir, sizeof(dir), "%s/seal_test.XXXXXX", tmp ? tmp : "/tmp");
 	ck_assert(mkdtemp(dir) != NULL);
 	(void)snprintf(path, sizeof(path), "%s/key.json", dir);
 }
@@ -51,8 +51,9 @@ write_text(const char *text)
 
 START_TEST(clear)
 {
-	CLEANUP(seal_identity_free) struct seal_identity *id = NULL,
-						 *back = NULL;
+	CLEANUP(seal_identity_free)
+	struct seal_identity *id = NULL,
+			     *back = NULL;
 	struct stat st;
 
 	OK(seal_identity_new(&id));
@@ -68,8 +69,9 @@ END_TEST
 
 START_TEST(protected)
 {
-	CLEANUP(seal_identity_free) struct seal_identity *id = NULL,
-						 *back = NULL;
+	CLEANUP(seal_identity_free)
+	struct seal_identity *id = NULL,
+			     *back = NULL;
 	CLEANUP(secret_free) struct secret *phrase = NULL, *empty = NULL;
 	CLEANUP_BUF struct buf text = { 0 }, private = { 0 };
 	char right[] = "correct horse", wrong[] = "correct horsf";
@@ -94,16 +96,16 @@ END_TEST
 /* Another account's key put in place of the protected one. */
 START_TEST(swapped_public_key)
 {
-	CLEANUP(seal_identity_free) struct seal_identity *id = identity_of(1),
-						 *other = identity_of(2),
-						 *back = NULL;
+	CLEANUP(seal_identity_free)
+	struct seal_identity *id = identity_of(1),
+			     *other = identity_of(2), *back = NULL;
 	CLEANUP_BUF struct buf text = { 0 };
 	char *at;
 
 	OK(seal_identity_save(id, path, NULL));
 	OK(file_read(path, 4096, &text));
-	at = strstr((char *)(uintptr_t)buf_text(&text),
-	    TEXT58(seal_identity_key(id)));
+	at = strstr(
+	    (char *)(uintptr_t)buf_text(&text), TEXT58(seal_identity_key(id)));
 	ck_assert(at != NULL);
 	ck_assert_uint_eq(strlen(TEXT58(seal_identity_key(id))),
 	    strlen(TEXT58(seal_identity_key(other))));
@@ -116,16 +118,16 @@ END_TEST
 
 #define KEY58 "WpSggvhoqoVW4XJvfjsB52dvVunYSQWrz6XiuMQVsCf"
 #define KEY64 "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA="
-#define HEAD(version) \
-	"{\"consentfs\":\"key\",\"version\":" #version \
+#define HEAD(version)                                                          \
+	"{\"consentfs\":\"key\",\"version\":" #version                         \
 	",\"publicKey\":\"" KEY58 "\","
 #define SALT64 "AAAAAAAAAAAAAAAAAAAAAA=="
-#define A24 "AAAAAAAAAAAAAAAAAAAAAAAA"
+#define A24    "AAAAAAAAAAAAAAAAAAAAAAAA"
 /* 72 bytes as if sealed */
-#define PROTECTED(ops, memory, salt) \
-	HEAD(1) "\"kdf\":\"argon2id\",\"opslimit\":" ops \
-		",\"memlimit\":" memory ",\"salt\":\"" salt \
-		"\",\"private\":\"" A24 A24 A24 A24 "\"}"
+#define PROTECTED(ops, memory, salt)                                           \
+	HEAD(1)                                                                \
+	"\"kdf\":\"argon2id\",\"opslimit\":" ops ",\"memlimit\":" memory       \
+	",\"salt\":\"" salt "\",\"private\":\"" A24 A24 A24 A24 "\"}"
 
 START_TEST(hostile)
 {
@@ -169,8 +171,8 @@ START_TEST(hostile)
 
 		write_text(files[i].text);
 		e = seal_identity_load(path, answer, dir, &id);
-		ck_assert_msg(e == files[i].want, "%s: %s", files[i].text,
-		    err_name(e));
+		ck_assert_msg(
+		    e == files[i].want, "%s: %s", files[i].text, err_name(e));
 	}
 }
 END_TEST

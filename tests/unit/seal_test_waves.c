@@ -27,15 +27,15 @@ check_addresses(const json_t *v, const struct pubkey *key)
 		uint8_t got[26];
 
 		seal_address(key, (uint8_t)chain[0], got);
-		ck_assert_str_eq(text58(got, sizeof(got),
-				     &(struct text58) { "" }),
+		ck_assert_str_eq(
+		    text58(got, sizeof(got), &(struct text58){ "" }),
 		    json_string_value(address));
 	}
 }
 
 static void
-check_identity(const json_t *v, const char *private_name,
-    const struct seal_identity *id)
+check_identity(
+    const json_t *v, const char *private_name, const struct seal_identity *id)
 {
 	uint8_t want[32];
 
@@ -43,8 +43,8 @@ check_identity(const json_t *v, const char *private_name,
 	SAME(seal_identity_private(id), want, 32);
 	hex_read(v, "publicKeyHex", want, sizeof(want));
 	SAME(seal_identity_key(id)->b, want, 32);
-	ck_assert_str_eq(TEXT58(seal_identity_key(id)),
-	    text_of(v, "publicKey"));
+	ck_assert_str_eq(
+	    TEXT58(seal_identity_key(id)), text_of(v, "publicKey"));
 	OK(seal_key_check(seal_identity_key(id)));
 	check_addresses(v, seal_identity_key(id));
 }
@@ -132,8 +132,8 @@ END_TEST
 
 START_TEST(public_transactions)
 {
-	const json_t *list = json_object_get(all,
-	    "publicWavesDataTransactions");
+	const json_t *list = json_object_get(
+	    all, "publicWavesDataTransactions");
 	size_t i;
 	json_t *v;
 
@@ -144,8 +144,8 @@ START_TEST(public_transactions)
 		struct pubkey key;
 		struct sig sig;
 
-		base58_read(json_object_get(v, "json"), "senderPublicKey",
-		    key.b, 32);
+		base58_read(
+		    json_object_get(v, "json"), "senderPublicKey", key.b, 32);
 		base58_read(v, "sig_rnd", sig.b, sizeof(sig.b));
 		OK(seal_verify_raw(&key, body.p, body.len, &sig));
 	}
@@ -172,8 +172,8 @@ START_TEST(bad_signatures)
 			wrong_length++;
 			continue;
 		}
-		ck_assert_msg(seal_verify_raw(&key, msg.p, msg.len, &sig) ==
-			ERR_FORGED,
+		ck_assert_msg(
+		    seal_verify_raw(&key, msg.p, msg.len, &sig) == ERR_FORGED,
 		    "%s", text_of(v, "name"));
 	}
 	ck_assert_uint_eq(wrong_length, 1);
@@ -231,9 +231,8 @@ repository(const char *name)
 	size_t i;
 	json_t *v;
 
-	json_array_foreach(json_object_get(all, "fromRepositories"), i, v)
-		if (strcmp(text_of(v, "name"), name) == 0)
-			return v;
+	json_array_foreach(json_object_get(all, "fromRepositories"), i,
+	    v) if (strcmp(text_of(v, "name"), name) == 0) return v;
 	ck_abort_msg("no vector '%s'", name);
 	return NULL;
 }
@@ -258,8 +257,8 @@ START_TEST(from_repositories)
 		OK(seal_identity_from_seed(text_of(v, "seed"), &id));
 		seal_address(seal_identity_key(id),
 		    (uint8_t)text_of(v, "chainId")[0], address);
-		ck_assert_str_eq(text58(address, sizeof(address),
-				     &(struct text58) { "" }),
+		ck_assert_str_eq(
+		    text58(address, sizeof(address), &(struct text58){ "" }),
 		    text_of(v, "address"));
 	}
 }
@@ -305,10 +304,12 @@ START_TEST(hashes)
 	static const struct {
 		const char *text, *hex;
 	} keccak[] = {
-		{ "", "c5d2460186f7233c927e7db2dcc703c0"
-		      "e500b653ca82273b7bfad8045d85a470" },
-		{ "abc", "4e03657aea45a94fc7d47ba826c8d667"
-			 "c0d1e6e33a64a036ec44f58fa12d6c45" },
+		{ "",
+		    "c5d2460186f7233c927e7db2dcc703c0"
+		    "e500b653ca82273b7bfad8045d85a470" },
+		{ "abc",
+		    "4e03657aea45a94fc7d47ba826c8d667"
+		    "c0d1e6e33a64a036ec44f58fa12d6c45" },
 	};
 	const json_t *v = repository("secureHash");
 	const char *text = text_of(v, "inputText");
