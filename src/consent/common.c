@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "consent/consent.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <termios.h>
-#include <unistd.h>
 
+#include "base/passphrase.h"
 #include "base/text.h"
-
-#define PASSPHRASE_MAX 1024
 
 static const struct opt_values none;
 
@@ -40,60 +36,14 @@ consent_operand(const struct consent *c, size_t i, const char *what)
 	return NULL;
 }
 
-/* One line from ${fd} without its newline. */
-static enum err
-read_line(int fd, struct secret **out)
-{
-	SECRET_BUF(line, PASSPHRASE_MAX);
-	size_t n = 0;
-
-	while (n < sizeof(line)) {
-		ssize_t k = read(fd, line + n, 1);
-
-		if (k < 0 && errno == EINTR)
-			continue;
-		if (k <= 0 || line[n] == '\n')
-			break;
-		n++;
-	}
-	if (n == 0)
-		return err_say(ERR_NOKEY, "no passphrase was given");
-	return secret_copy(line, n, out);
-}
-
-static enum err
-ask_terminal(const char *path, struct secret **out)
-{
-	struct termios old, quiet;
-	enum err e;
-
-	if (tcgetattr(STDIN_FILENO, &old) != 0)
-		return err_say(ERR_NOKEY,
-		    "'%s' needs a passphrase: use a terminal or "
-		    "--passphrase-fd",
-		    path);
-	quiet = old;
-	quiet.c_lflag &= ~(tcflag_t)ECHO;
-	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
-	fprintf(stderr, "passphrase of %s: ", path);
-	e = read_line(STDIN_FILENO, out);
-	fprintf(stderr, "\n");
-	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &old);
-	return e;
-}
-
 enum err
 consent_passphrase(void *ctx, const char *path, struct secret **out)
 {
-	static struct secret *kept; /* a home's keys share one passphrase */
+	static struct passphrase asked; /* a home's keys share one */
 	const char *fd = consent_opt(ctx, "passphrase-fd");
-	enum err e = ERR_OK;
 
-	if (kept == NULL)
-		e = fd ? read_line(atoi(fd), &kept) : ask_terminal(path, &kept);
-	return e == ERR_OK ?
-	    secret_copy(secret_view(kept), secret_len(kept), out) :
-	    e;
+	asked.fd = fd ? atoi(fd) : -1;
+	return passphrase_ask(&asked, path, out);
 }
 
 enum err

@@ -6,22 +6,7 @@
 #include <stdbool.h>
 
 #include "base/err.h"
-#include "base/secret.h"
-
-/* ---- consentfs/passphrase.c ---- */
-
-struct passphrase {
-	int fd;              /* read from it; -1: ask on the terminal */
-	struct secret *kept; /* the keys of a home share one */
-};
-
-/**
- * passphrase_ask(ctx, path, out):
- * The passphrase of the key file ${path}; ${ctx} is a struct passphrase.
- * Errors: NOKEY (none was given, no terminal).
- */
-enum err passphrase_ask(
-    void *ctx, const char *path, struct secret **out) must_check;
+#include "base/passphrase.h"
 
 /* ---- consentfs/detach.c ---- */
 

@@ -295,7 +295,7 @@ read_args(struct args *a, int argc, char **argv)
 static void
 free_args(struct args *a)
 {
-	secret_free(a->passphrase.kept);
+	passphrase_forget(&a->passphrase);
 	if (a->log_fd >= 0)
 		(void)close(a->log_fd);
 	free(a->argv);
@@ -319,8 +319,7 @@ mount_and_serve(struct args *a)
 	if (!stay && a->log_fd < 0)
 		detach_log();
 	e = fs_open(&a->fs, &fs);
-	secret_free(a->passphrase.kept);
-	a->passphrase.kept = NULL;
+	passphrase_forget(&a->passphrase);
 	if (e == ERR_OK)
 		e = detach_streams(a->log_fd, stay);
 	if (!stay)

@@ -12,6 +12,14 @@ blob_at(const struct gate_set *set, uint32_t index)
 			    &set->manifest->doc[index - 1].blob;
 }
 
+/* Only the manifest's is not known from the manifest. */
+static uint64_t
+length_at(const struct gate_set *set, uint32_t index)
+{
+	return index == 0 ? 0 :
+			    seal_doc_size(set->manifest->doc[index - 1].size);
+}
+
 enum err
 gate_cipher_sets(struct gate *g,
     bool (*fn)(void *ctx, const struct gate_set *set), void *ctx)
@@ -78,7 +86,7 @@ gate_cipher_size(
 		*out = seal_doc_size(set->manifest->doc[index - 1].size);
 		return ERR_OK;
 	}
-	e = gate_blob(g, blob_at(set, index), &x);
+	e = gate_blob(g, blob_at(set, index), length_at(set, index), &x);
 	if (e == ERR_OK)
 		*out = blobs_length(x);
 	return e;
@@ -93,7 +101,8 @@ gate_cipher_read(struct gate *g, const struct gate_set *set, uint32_t index,
 
 	*out_n = 0;
 	if (index <= set->manifest->n)
-		e = gate_blob(g, blob_at(set, index), &x);
+		e = gate_blob(
+		    g, blob_at(set, index), length_at(set, index), &x);
 	if (e != ERR_OK || off >= blobs_length(x))
 		return e;
 	if (n > blobs_length(x) - off)

@@ -12,7 +12,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define POSITION       "journal"
+#define POSITION "journal"
+/* the items of a batch fit one payload, whatever the last one holds */
+#define BATCH_BYTES    (SEAL_PAYLOAD_MAX - JOURNAL_MAX_RECORD - 1024)
 #define HEAD_BYTES     33
 #define GATHER_MS      40
 #define GATHER_STEP_MS 2
@@ -25,7 +27,7 @@ struct taken {
 };
 
 struct batch {
-	size_t n;
+	size_t n, bytes;
 	uint64_t last;
 	struct taken *row; /* GATE_BATCH_ITEMS */
 	enum err e;
@@ -49,7 +51,8 @@ take(void *ctx, uint64_t seq, const void *p, size_t n)
 	if (b->e != ERR_OK)
 		return false;
 	b->last = seq;
-	return ++b->n < GATE_BATCH_ITEMS;
+	b->bytes += n;
+	return ++b->n < GATE_BATCH_ITEMS && b->bytes < BATCH_BYTES;
 }
 
 static void

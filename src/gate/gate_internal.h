@@ -22,7 +22,7 @@
 #define GATE_DENIED_MS    60000 /* repeats within it are one item */
 #define GATE_PARK_MS      10000 /* a parked request is answered after it */
 #define GATE_BATCHES      256   /* newest drained batches that are known */
-#define GATE_BATCH_ITEMS  32    /* one transaction, one payload */
+#define GATE_BATCH_ITEMS  96    /* one payload, so one transaction */
 #define GATE_PRACTITIONER 128
 
 /* A set with everything that its documents need; refcounted, immutable. */
@@ -59,6 +59,8 @@ struct gate_doc {
 	const struct gate_set *set;
 	uint32_t number;
 	char practitioner[GATE_PRACTITIONER];
+	struct inquiry_id inquiry; /* what recorded the open */
+	uint64_t seq;
 	_Atomic int dark;         /* enum err; OK: may be read */
 	_Atomic unsigned reading; /* reads between decryption and reply */
 	pthread_mutex_t lock;     /* guards the making of blob and doc */
@@ -354,11 +356,12 @@ bool gate_name_equal(const char *a, const char *b);
 /* ---- gate/fetch.c ---- */
 
 /**
- * gate_blob(g, id, out):
- * Open a blob in the cache; fetch its leaves if it is not known yet.
+ * gate_blob(g, id, length, out):
+ * Open a blob in the cache; one that is not known yet is fetched whole if its
+ * sealed ${length} (0: unknown) is one span, else its leaves are.
  */
-enum err gate_blob(
-    struct gate *g, const struct blob_id *id, struct blob **out) must_check;
+enum err gate_blob(struct gate *g, const struct blob_id *id, uint64_t length,
+    struct blob **out) must_check;
 
 /**
  * gate_blob_range(g, id, x, off, n):

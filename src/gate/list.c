@@ -15,9 +15,10 @@
 
 #define LOOK_MS 1000  /* for new cards, and to try again */
 #define ASK_MS  60000 /* the RMS is asked this often without a hint */
-#define SOON_MS 200   /* the RMS may still be behind us: ask again after this, \
-		       */
-#define SOON_TIMES 5  /* so often, each time twice as long */
+#define SOON_MS                                                                \
+	200          /* the RMS may still be behind us: ask again after this,  \
+		      */
+#define SOON_TIMES 5 /* so often, each time twice as long */
 #define FINAL_MS   5000 /* a set that we hear of becomes final within */
 
 void

@@ -97,6 +97,8 @@ gate_doc_open(struct gate *g, const struct gate_set *set, uint32_t number,
 		e = make_doc(g, set, number, who, &d);
 	if (e != ERR_OK)
 		return e;
+	d->inquiry = job.inquiry;
+	d->seq = job.seq;
 	*out = job.d = d;
 	if (gate_lease_ready(g, &set->id)) {
 		gate_lease_lit(g, set, d->practitioner);

@@ -36,6 +36,8 @@ prepare_locked(struct gate_doc *d)
 	e = blobs_read(d->blob, 0, head, sizeof(head));
 	if (e == ERR_OK)
 		e = gate_lease_doc(d->g, d, head, &doc);
+	if (e == ERR_NOKEY) /* wiped between two grants: ask again */
+		return ERR_PENDING;
 	if (e == ERR_OK && seal_doc_plain_size(doc) != gate_doc_size(d)) {
 		seal_doc_free(doc);
 		return err_say(ERR_FORGED,
@@ -194,8 +196,12 @@ run_fetch(struct gate_job *job)
 	CLEANUP(blobs_put) struct blob *x = NULL;
 	uint64_t first = job->off / SEAL_CHUNK;
 	uint64_t last = (job->off + job->n) / SEAL_CHUNK;
-	enum err e = gate_blob(d->g, blob_of(d), &x);
+	enum err e = gate_blob(
+	    d->g, blob_of(d), seal_doc_size(gate_doc_size(d)), &x);
 
+	if (e == ERR_OK && !gate_lease_ready(d->g, &d->set->id))
+		e = gate_lease_get(
+		    d->g, d->set, EVENT_ACCESS, &d->inquiry, d->seq);
 	if (e == ERR_OK) /* the header is needed too */
 		e = gate_blob_range(d->g, blob_of(d), x, 0, SEAL_DOC_HEAD);
 	if (e == ERR_OK)

@@ -353,6 +353,26 @@ START_TEST(texts_are_of_now)
 }
 END_TEST
 
+START_TEST(pages_are_kept)
+{
+	unsigned reads;
+
+	fs_test_start((struct fs_opts){ 0 });
+	fs_test_expect(KNEE "/IMAGES/IM000001", 4, 300001);
+	reads = fs_test_ctl->reads;
+	fs_test_expect(KNEE "/IMAGES/IM000001", 4, 300001);
+	ck_assert_uint_eq(fs_test_ctl->reads, reads);
+	ck_assert_uint_eq(fs_test_ctl->opens, 2); /* but each open counts */
+	fs_test_stop();
+	fs_test_start((struct fs_opts){ .direct_io = true });
+	fs_test_expect(KNEE "/IMAGES/IM000001", 4, 300001);
+	reads = fs_test_ctl->reads;
+	fs_test_expect(KNEE "/IMAGES/IM000001", 4, 300001);
+	ck_assert_uint_gt(fs_test_ctl->reads, reads);
+	fs_test_stop();
+}
+END_TEST
+
 START_TEST(big_directory)
 {
 	static bool seen[FS_TEST_BIG];
@@ -463,6 +483,7 @@ fs_test_mount(void)
 	tcase_add_test(c, nothing_is_written);
 	tcase_add_test(c, numbers_outlive_a_remount);
 	tcase_add_test(c, texts_are_of_now);
+	tcase_add_test(c, pages_are_kept);
 	tcase_add_test(c, big_directory);
 	tcase_add_test(c, ciphertext);
 	fs_test_wait(c);

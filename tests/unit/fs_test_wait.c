@@ -240,6 +240,18 @@ until_stat(const char *path, int want)
 	ck_assert_int_eq(got, want);
 }
 
+/* What is known of an open file is taken back too. */
+static void
+until_hidden(int fd)
+{
+	int64_t end = clock_boot_ms() + 5000;
+	struct stat st;
+
+	while (fstat(fd, &st) == 0 && clock_boot_ms() < end)
+		clock_sleep_ms(1);
+	ck_assert(fstat(fd, &st) != 0 && errno == ENOENT);
+}
+
 START_TEST(sets_vanish_and_come_back)
 {
 	uint64_t ino;
@@ -260,6 +272,8 @@ START_TEST(sets_vanish_and_come_back)
 		    ".consent|2026-01-01 Old (Clinic B)|");
 		ck_assert(fstatat(here, "DICOMDIR", &st, 0) != 0);
 		ck_assert_int_eq(errno, ENOENT);
+		until_hidden(fd);
+		fs_test_no_open(KNEE, O_PATH, ENOENT);
 		until_stat(OLD "/report.txt", 0);
 		fs_test_ctl->hidden = 0;
 		until_stat(KNEE "/report.txt", 0);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "consentfs/consentfs_internal.h"
+#include "base/passphrase.h"
 
 #include <stdio.h>
 #include <termios.h>
+#include <unistd.h>
 
 #define PASSPHRASE_MAX 1024
 
@@ -65,4 +66,11 @@ passphrase_ask(void *ctx, const char *path, struct secret **out)
 	return e == ERR_OK ?
 	    secret_copy(secret_view(p->kept), secret_len(p->kept), out) :
 	    e;
+}
+
+void
+passphrase_forget(struct passphrase *p)
+{
+	secret_free(p->kept);
+	p->kept = NULL;
 }
