@@ -267,15 +267,28 @@ round_of_the_clock(struct gate *g)
 	gate_flush_denied(g, now, false);
 }
 
-/* Wait for a change or the next tick; return the changes. */
+/* When to look again: after a tick, or when a grant begins or ends. */
+static int64_t
+next_look(struct gate *g)
+{
+	CLEANUP(policy_free)
+	struct policy *p = registry_policy(home_registry(g->home));
+	int64_t now = gate_now(g), change = policy_next_change(p, now);
+
+	return change > 0 && change - now < TICK_MS ? change - now + 1 :
+						      TICK_MS;
+}
+
+/* Wait for a change or the next look; return the changes. */
 static unsigned
 wait_change(struct gate *g)
 {
+	int64_t ms = next_look(g);
 	struct timespec ts;
 	unsigned changes;
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	ts.tv_nsec += TICK_MS * 1000000L;
+	ts.tv_nsec += ms * 1000000L;
 	if (ts.tv_nsec >= 1000000000L) {
 		ts.tv_sec++;
 		ts.tv_nsec -= 1000000000L;

@@ -40,5 +40,14 @@ refused() { ! cat "$D/visit/report.pdf" >/dev/null 2>&1; }
 until_ok 10 refused
 must_fail 4 consent --home "$W/rep" grant --patient Ann --to "Clinic B" --set "$visit"
 until_ok 10 refused
+
+say "a grant ends by itself, without a read"
+consent --home "$W/ann" grant --to "Clinic B" --set "$visit" --until 4s >/dev/null
+until_ok 3 cmp "$D/visit/report.pdf" "$W/docs/visit/report.pdf"
+exec 8<"$D/visit/report.pdf"
+until_ok 8 refused
+if cat <&8 >/dev/null 2>&1; then fail "an open file outlives its grant"; fi
+exec 8<&-
+until_ok 5 history_has ann '.kind == "denied" and .outcome == "expired"'
 unmount "$M"
 server_stop

@@ -26,6 +26,7 @@ unmount "$C"
 say "verify names one flipped bit, a missing and an extra blob"
 consent --home "$W/a1" verify "$W/copy" >"$W/out"
 cat "$W/out"
+consent --home "$W/nobody" verify --roots "$W/rms/client.conf" "$W/copy" >"$W/out" # no key at all
 blob=$(ls -S "$W/copy/$visit/blobs" | head -1)
 cp "$W/copy/$visit/blobs/$blob" "$W/good"
 python3 - "$W/copy/$visit/blobs/$blob" <<'P'

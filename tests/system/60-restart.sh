@@ -6,11 +6,14 @@ need_fuse
 "$TOP/scripts/make-documents" "$W/docs" 1
 world
 M=$W/mnt
+is_unmounted() { ! mountpoint -q "$M"; }
 bounce() { # server, mount, both orders in turn
 	n=$((${n:-0} + 1))
 	if [ $((n % 2)) = 0 ]; then
 		server_stop
-		unmount "$M"
+		pkill -TERM -f "consentfs .*$M\$" # drains and unmounts
+		until_ok 10 not_busy "$M"
+		until_ok 5 is_unmounted
 		server_start
 		mount_home b1 "$M"
 	else
