@@ -102,7 +102,7 @@ void fs_park_done(void *ctx, enum err e);
 void fs_park_arm(struct fs_park *p);
 
 /**
- * fs_park_fetch(p, doc):
+ * fs_park_fetch(p):
  * While finishing: have the gate fetch once more.  OK: ${p} is gone for the
  * caller.
  */

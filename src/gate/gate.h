@@ -166,7 +166,8 @@ enum err gate_doc_read(struct gate_doc *d, uint64_t off, void *p, size_t n,
 
 /**
  * gate_doc_read_end(d):
- * The reply to a successful gate_doc_read() is out.
+ * The reply to a successful gate_doc_read() is out.  ${d} may have been closed
+ * meanwhile.
  */
 void gate_doc_read_end(struct gate_doc *d);
 

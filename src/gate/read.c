@@ -174,6 +174,8 @@ gate_doc_read(
 	if (dark != ERR_OK)
 		e = dark;
 	if (e == ERR_OK) {
+		/* the reply may be followed by a close before we hear of it */
+		atomic_fetch_add(&d->refs, 1);
 		*out_n = n;
 		return ERR_OK;
 	}
@@ -186,6 +188,7 @@ void
 gate_doc_read_end(struct gate_doc *d)
 {
 	atomic_fetch_sub(&d->reading, 1);
+	gate_doc_unref(d);
 }
 
 /* Worker: bring the ciphertext of a range. */

@@ -43,7 +43,7 @@ struct home {
 	uint64_t feed_next;
 	pthread_t feed_thread;
 	bool feed_runs;
-	volatile bool stop; /* set by home_close(), read by the threads */
+	atomic_bool stop; /* set by home_close(), read by the threads */
 	void (*hint)(void *ctx);
 	void *hint_ctx;
 };

@@ -82,7 +82,7 @@ send_once(
 	struct rms_request r;
 	enum err e;
 
-	if (c->cancel)
+	if (__atomic_load_n(&c->cancel, __ATOMIC_ACQUIRE))
 		return ERR_INTERRUPTED;
 	if ((e = sign(c, call, &r)) || (e = headers_make(&r, call->binary, &h)))
 		return e;

@@ -54,7 +54,7 @@ rms_client_free(struct rms_client *c)
 void
 rms_client_cancel(struct rms_client *c)
 {
-	c->cancel = true;
+	__atomic_store_n(&c->cancel, true, __ATOMIC_RELEASE);
 }
 
 /* What the RMS gave to the card; its signature is checked. */

@@ -33,7 +33,7 @@ finish() {
 	done
 	[ -z "$SERVER" ] || kill "$SERVER" 2>/dev/null
 	wait 2>/dev/null
-	if [ $status = 0 ] && grep -lE 'AddressSanitizer|runtime error|assert|Segmentation' "$W"/*.log; then
+	if [ $status = 0 ] && grep -lE 'Sanitizer|runtime error|assert|Segmentation' "$W"/*.log; then
 		echo "FAILED: suspicious words in the logs" >&2
 		status=1
 	fi

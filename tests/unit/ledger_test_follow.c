@@ -128,8 +128,7 @@ END_TEST
 START_TEST(pool)
 {
 	CLEANUP(ledger_tx_free)
-	struct ledger_tx *a = test_tx("alice", "k"),
-			 *b = test_tx("bob", "k");
+	struct ledger_tx *a = test_tx("alice", "k"), *b = test_tx("bob", "k");
 
 	json_array_append_new(f->pool, fake_tx(a));
 	json_array_append_new(f->pool, fake_tx(a));

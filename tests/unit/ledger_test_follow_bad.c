@@ -287,8 +287,7 @@ START_TEST(other_spelling)
 		0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde,
 		0x14, [31] = 0x10 };
 	CLEANUP(ledger_tx_free)
-	struct ledger_tx *tx = test_tx("alice", "k"),
-			 *got = NULL;
+	struct ledger_tx *tx = test_tx("alice", "k"), *got = NULL;
 	json_t *j = fake_tx(tx);
 	struct sig other = tx->proof;
 	uint8_t sign = other.b[63] & 0x80;

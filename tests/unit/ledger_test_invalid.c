@@ -301,8 +301,7 @@ END_TEST
 START_TEST(read_errors)
 {
 	CLEANUP(ledger_tx_free)
-	struct ledger_tx *tx = NULL,
-			 *other = test_tx("bob", "b");
+	struct ledger_tx *tx = NULL, *other = test_tx("bob", "b");
 	CLEANUP_JS json_t *j = valid(), *not_object = json_array();
 	enum ledger_tx_flaw flaw;
 

@@ -128,8 +128,8 @@ END_TEST
 START_TEST(fetch_tx)
 {
 	CLEANUP(ledger_tx_free)
-	struct ledger_tx *a = test_tx("alice", "k"),
-			 *b = test_tx("bob", "k"), *got = NULL;
+	struct ledger_tx *a = test_tx("alice", "k"), *b = test_tx("bob", "k"),
+			 *got = NULL;
 
 	FAILS(ERR_NOTFOUND, ledger_node_tx(node, &a->id, &got));
 	fake_block(f, &a, 1, clock_wall_ms());
@@ -152,8 +152,8 @@ END_TEST
 START_TEST(fetch_another)
 {
 	CLEANUP(ledger_tx_free)
-	struct ledger_tx *a = test_tx("alice", "k"),
-			 *b = test_tx("bob", "k"), *got = NULL;
+	struct ledger_tx *a = test_tx("alice", "k"), *b = test_tx("bob", "k"),
+			 *got = NULL;
 	CLEANUP_JS json_t *j = fake_tx(a);
 	CLEANUP_BUF struct buf text = { 0 };
 

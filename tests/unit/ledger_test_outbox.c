@@ -331,8 +331,7 @@ static void
 strike(const struct tx_id *id)
 {
 	CLEANUP(ledger_tx_free)
-	struct ledger_tx *tx = kept(id),
-			 *other = test_tx("z", "k");
+	struct ledger_tx *tx = kept(id), *other = test_tx("z", "k");
 	struct ledger_tx *txs[] = { other, tx };
 	struct ledger_block b = { .height = 2, .ntx = 2, .tx = txs };
 

@@ -170,8 +170,7 @@ read_under(const struct secret *parent, const uint8_t *sealed)
 START_TEST(two_keys)
 {
 	CLEANUP(secret_free)
-	struct secret *one = secret_of(1),
-		      *two = secret_of(2);
+	struct secret *one = secret_of(1), *two = secret_of(2);
 	CLEANUP(seal_doc_free) struct seal_doc *d = NULL;
 	uint8_t sealed[SEAL_DOC_HEAD + PLAIN + 16], ad[SEAL_AD];
 	uint8_t k1[64], k2[64];

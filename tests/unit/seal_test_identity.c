@@ -5,8 +5,7 @@
 START_TEST(fresh_keys)
 {
 	CLEANUP(seal_identity_free)
-	struct seal_identity *a = NULL,
-			     *b = NULL, *again = NULL;
+	struct seal_identity *a = NULL, *b = NULL, *again = NULL;
 
 	OK(seal_identity_new(&a));
 	OK(seal_identity_new(&b));
@@ -71,8 +70,7 @@ END_TEST
 START_TEST(boxes)
 {
 	CLEANUP(seal_identity_free)
-	struct seal_identity *to = identity_of(1),
-			     *other = identity_of(2);
+	struct seal_identity *to = identity_of(1), *other = identity_of(2);
 	uint8_t box[5 + SEAL_BOX_EXTRA], again[5 + SEAL_BOX_EXTRA], out[5];
 
 	OK(seal_box(seal_identity_key(to), "hello", 5, box));
@@ -128,8 +126,7 @@ END_TEST
 START_TEST(statement_bound)
 {
 	CLEANUP(seal_identity_free)
-	struct seal_identity *id = identity_of(3),
-			     *other = identity_of(4);
+	struct seal_identity *id = identity_of(3), *other = identity_of(4);
 	const struct pubkey *key = seal_identity_key(id);
 	CLEANUP_BUF struct buf msg = { 0 };
 	struct chain chain, elsewhere;

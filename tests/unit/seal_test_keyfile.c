@@ -52,8 +52,7 @@ write_text(const char *text)
 START_TEST(clear)
 {
 	CLEANUP(seal_identity_free)
-	struct seal_identity *id = NULL,
-			     *back = NULL;
+	struct seal_identity *id = NULL, *back = NULL;
 	struct stat st;
 
 	OK(seal_identity_new(&id));
@@ -70,8 +69,7 @@ END_TEST
 START_TEST(protected)
 {
 	CLEANUP(seal_identity_free)
-	struct seal_identity *id = NULL,
-			     *back = NULL;
+	struct seal_identity *id = NULL, *back = NULL;
 	CLEANUP(secret_free) struct secret *phrase = NULL, *empty = NULL;
 	CLEANUP_BUF struct buf text = { 0 }, private = { 0 };
 	char right[] = "correct horse", wrong[] = "correct horsf";
@@ -97,8 +95,8 @@ END_TEST
 START_TEST(swapped_public_key)
 {
 	CLEANUP(seal_identity_free)
-	struct seal_identity *id = identity_of(1),
-			     *other = identity_of(2), *back = NULL;
+	struct seal_identity *id = identity_of(1), *other = identity_of(2),
+			     *back = NULL;
 	CLEANUP_BUF struct buf text = { 0 };
 	char *at;
 
