@@ -55,9 +55,14 @@ must_fail 1 touch "$D/new"
 grep -q 'Read-only' "$W/out"
 
 say "every open is an inquiry that the patient sees"
-opens=$(consent --home "$W/ann" history --json | jq '[.[] | select(.kind == "access")] | length')
+count() { consent --home "$W/ann" history --json | jq '[.[] | select(.kind == "access")] | length'; }
+opens=-1
+while [ "$opens" != "$(count)" ]; do # what was opened before is on its way
+	opens=$(count)
+	sleep 0.5
+done
 cat "$D/report.pdf" >/dev/null
-more() { [ "$(consent --home "$W/ann" history --json | jq '[.[] | select(.kind == "access")] | length')" = $((opens + 1)) ]; }
+more() { [ "$(count)" = $((opens + 1)) ]; }
 until_ok 10 more
 consent --home "$W/ann" history --json >"$W/history.json"
 jq -e --arg s "$visit" '[.[] | select(.kind == "access" and .set == $s)][-1] |
