@@ -156,8 +156,8 @@ gate_stop(struct gate *g)
 
 	if (g->stop)
 		return;
+	g->stop = true; /* first: an open from here on is dark */
 	gate_dark_all(g, ERR_INTERRUPTED);
-	g->stop = true;
 	wake_all(g);
 	for (unsigned i = 0; i < g->started; i++)
 		(void)pthread_join(threads[i], NULL);

@@ -19,6 +19,8 @@ make_doc(struct gate *g, const struct gate_set *set, uint32_t number,
 	gate_practitioner(g, who->login, d->practitioner);
 	(void)pthread_mutex_init(&d->lock, NULL);
 	pthread_mutex_lock(&g->lock);
+	if (g->stop)
+		d->dark = ERR_INTERRUPTED;
 	d->next = g->docs;
 	d->at = &g->docs;
 	if (g->docs)
