@@ -299,17 +299,18 @@ policy_narrows(const struct fact *f)
 }
 
 /*
- * Narrowing counts if the patient signed it or a representative says it does,
- * whether or not the delegation is known here or live: the denying side.
+ * Narrowing counts if the patient signed it, or a representative whose
+ * delegation was live: whoever only claims one could deny a patient's grants
+ * for ever.  It counts beyond the delegation's scope: the denying side.
  */
 static void
-classify_narrowing(struct item *it)
+classify_narrowing(const struct build *w, struct item *it)
 {
 	const struct fact *f = it->fact;
+	bool counts = ID_EQ(&f->src.signer, &f->patient) ||
+	    live_delegation(w, f) != NULL;
 
-	it->role = f->has_delegation || ID_EQ(&f->src.signer, &f->patient) ?
-	    ROLE_NARROWS :
-	    ROLE_IGNORED;
+	it->role = counts ? ROLE_NARROWS : ROLE_IGNORED;
 	it->why = POLICY_NO_DECISION;
 }
 
@@ -354,7 +355,7 @@ make_items(struct build *w)
 
 		it->fact = w->decisions[i];
 		if (policy_narrows(it->fact))
-			classify_narrowing(it);
+			classify_narrowing(w, it);
 		else
 			classify_widening(w, it);
 	}

@@ -282,10 +282,10 @@ void_because(
 enum side { NEITHER, HINT, FOR, AGAINST, EXCLUDES, LIFTS };
 
 static enum side
-side_of_narrowing(
-    const struct policy_query *q, const struct ev *e, enum policy_why *why)
+side_of_narrowing(const struct story *s, const struct policy_query *q,
+    const struct ev *e, enum policy_why *why)
 {
-	if (!by_patient(e) && !e->d.has_delegation)
+	if (!authorised(s, e))
 		return NEITHER;
 	if (!e->src.foreign &&
 	    (scope_match(&e->d.scope, q) == NO ||
@@ -349,7 +349,7 @@ side_of(const struct story *s, const struct policy_query *q, const struct ev *e,
 	    !party_covers(s, q, &e->d))
 		return NEITHER;
 	if (narrows(e))
-		return side_of_narrowing(q, e, why);
+		return side_of_narrowing(s, q, e, why);
 	if (e->d.effect == EVENT_GRANT)
 		return side_of_grant(s, q, e, why);
 	return widening_covers(q, e) && authorised(s, e) &&

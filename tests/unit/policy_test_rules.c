@@ -266,8 +266,10 @@ START_TEST(future_replaces)
 	struct event_decision d = DECISION(EVENT_GRANT, 1);
 	struct policy_query q = query();
 
+	struct event_id via = delegate(&w, REP, NULL);
+
 	w.pending = true;
-	add_by(&w, REP, set_id(8), EVENT_REFUSE, 1);
+	add_by(&w, REP, via, EVENT_REFUSE, 1);
 	d.nseen = 1;
 	d.seen[0].signer = key(REP);
 	d.seen[0].n = 1;
