@@ -61,40 +61,33 @@ outcome_of(enum err why)
 	return "denied";
 }
 
+/* The same try, refused for the same reason. */
 static bool
-same(const struct gate_denied *x, const struct gate_set *set, uint32_t number,
-    const char *practitioner)
+same(const struct gate_denied *x, const struct gate_denied *y)
 {
-	return x->used && x->document == number && ID_EQ(&x->set, &set->id) &&
-	    strcmp(x->practitioner, practitioner) == 0;
+	return x->used && x->document == y->document &&
+	    ID_EQ(&x->set, &y->set) && strcmp(x->outcome, y->outcome) == 0 &&
+	    strcmp(x->practitioner, y->practitioner) == 0;
 }
 
 /* Count a repeat; false: it is the first, and a free row was taken for it. */
 static bool
-is_repeat(struct gate *g, const struct gate_set *set, uint32_t number,
-    const char *login, const char *outcome)
+is_repeat(struct gate *g, const struct gate_denied *now)
 {
 	struct gate_denied *free_row = NULL;
 
 	for (size_t i = 0; i < GATE_MAX_DENIED; i++) {
 		struct gate_denied *x = &g->denied[i];
 
-		if (same(x, set, number, login)) {
+		if (same(x, now)) {
 			x->repeats++;
 			return true;
 		}
 		if (!x->used && free_row == NULL)
 			free_row = x;
 	}
-	if (free_row == NULL)
-		return false;
-	*free_row = (struct gate_denied){ .used = true,
-		.patient = set->patient,
-		.set = set->id,
-		.document = number,
-		.outcome = outcome,
-		.since_boot = clock_boot_ms() };
-	(void)snprintf(free_row->practitioner, GATE_PRACTITIONER, "%s", login);
+	if (free_row)
+		*free_row = *now;
 	return false;
 }
 
@@ -111,10 +104,19 @@ gate_record_denied(struct gate *g, const struct gate_set *set, uint32_t number,
 		.app = who->app,
 		.outcome = outcome_of(why),
 	};
+	struct gate_denied now = {
+		.used = true,
+		.patient = set->patient,
+		.set = set->id,
+		.document = number,
+		.outcome = note.outcome,
+		.since_boot = clock_boot_ms(),
+	};
 	bool repeat;
 
+	(void)snprintf(now.practitioner, GATE_PRACTITIONER, "%s", who->login);
 	pthread_mutex_lock(&g->lock);
-	repeat = is_repeat(g, set, number, who->login, note.outcome);
+	repeat = is_repeat(g, &now);
 	pthread_mutex_unlock(&g->lock);
 	if (!repeat && gate_record(g, &note, NULL, NULL) != ERR_OK)
 		log_error("gate: a refused open could not be recorded");
