@@ -20,6 +20,7 @@ const struct opt consent_history_opts[] = {
 struct shown {
 	struct pubkey signer;
 	struct inquiry_id id;
+	uint8_t content[32];
 };
 
 struct printing {
@@ -31,14 +32,32 @@ struct printing {
 	enum err e;
 };
 
-/* A reader de-duplicates by signer and id. */
-static bool
-is_repeat(struct printing *p, const struct pubkey *signer,
-    const struct inquiry_id *id)
+static enum err
+content_of(const struct event_item *x, uint8_t out[static 32])
 {
+	CLEANUP_BUF struct buf b = { 0 };
+	struct event_item item = *x;
+	enum err e;
+
+	item.n = 1; /* a repeat may bear another number */
+	e = event_item_encode(&item, &b);
+	seal_hash(NULL, &(struct seal_part){ b.p, b.len }, 1, out);
+	return e;
+}
+
+/*
+ * A reader de-duplicates by signer and id; but an id that is used again for
+ * something else hides nothing.
+ */
+static bool
+is_repeat(
+    struct printing *p, const struct pubkey *signer, const struct event_item *x)
+{
+	struct shown now = { .signer = *signer, .id = x->id };
+
+	p->e = content_of(x, now.content);
 	for (size_t i = 0; i < p->nseen; i++)
-		if (ID_EQ(&p->seen[i].id, id) &&
-		    ID_EQ(&p->seen[i].signer, signer))
+		if (memcmp(&p->seen[i], &now, sizeof(now)) == 0)
 			return true;
 	if (p->nseen == p->cap) {
 		size_t cap = p->cap ? p->cap * 2 : 256;
@@ -51,7 +70,7 @@ is_repeat(struct printing *p, const struct pubkey *signer,
 		p->seen = more;
 		p->cap = cap;
 	}
-	p->seen[p->nseen++] = (struct shown){ *signer, *id };
+	p->seen[p->nseen++] = now;
 	return false;
 }
 
@@ -143,7 +162,7 @@ show(void *ctx, const struct registry_event *ev)
 		const struct event_item *x = &q->items[i];
 
 		if ((p->only_requests && x->kind != EVENT_REQUEST) ||
-		    is_repeat(p, &ev->sender, &x->id))
+		    is_repeat(p, &ev->sender, x))
 			continue;
 		if (p->list)
 			json_array_append_new(p->list, item_json(ev, x, who));

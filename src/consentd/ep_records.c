@@ -169,6 +169,7 @@ consentd_get_record(struct server *s, const struct caller *c,
 
 	if (e == ERR_OK)
 		e = registry_get(s->registry, &id, &set);
+	err_clear(); /* unknown and forbidden look alike */
 	if (e)
 		return e;
 	if (set.e->type != EVENT_DOCUMENT_SET || !consentd_may_copy(s, c, &set))

@@ -191,6 +191,33 @@ record(struct release *r)
 	return ERR_OK;
 }
 
+/*
+ * The first entry of an id stands: what is asked here must be what everybody,
+ * the patient first of all, reads under it.
+ */
+static enum err
+check_stands(const struct release *r)
+{
+	CLEANUP_EVENT struct registry_event ev = { 0 };
+	CLEANUP_BUF struct buf asked = { 0 };
+	CLEANUP_BUF struct buf stands = { 0 };
+	enum err e = registry_get(r->s->registry, &r->opened.id, &ev);
+
+	if (e == ERR_NOTFOUND)
+		return err_say(ERR_BUSY, "the inquiry is not known yet");
+	if (e == ERR_OK)
+		e = event_encode(r->opened.e, &asked);
+	if (e == ERR_OK)
+		e = event_encode(ev.e, &stands);
+	if (e)
+		return e;
+	if (asked.len != stands.len ||
+	    memcmp(asked.p, stands.p, asked.len) != 0)
+		return err_say(ERR_CONFLICT,
+		    "another inquiry stands under this entry's name");
+	return ERR_OK;
+}
+
 /* A set that is not known and one that may not be seen look alike. */
 static enum err
 get_set(struct release *r)
@@ -333,6 +360,8 @@ consentd_post_release(struct server *s, const struct caller *c,
 		e = check_time(&r);
 	if (e == ERR_OK)
 		e = record(&r);
+	if (e == ERR_OK)
+		e = check_stands(&r);
 	if (e == ERR_OK)
 		e = check_fresh(&r);
 	if (e == ERR_OK)

@@ -12,7 +12,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define POSITION "journal"
 /* the items of a batch fit one payload, whatever the last one holds */
 #define BATCH_BYTES    (SEAL_PAYLOAD_MAX - JOURNAL_MAX_RECORD - 1024)
 #define HEAD_BYTES     33
@@ -32,6 +31,13 @@ struct batch {
 	struct taken *row; /* GATE_BATCH_ITEMS */
 	enum err e;
 };
+
+/* Each program of a home has a journal of its own, and its place in it. */
+const char *
+gate_position(const struct gate *g)
+{
+	return g->opts.ciphertext ? "journal backup" : "journal mount";
+}
 
 static bool
 take(void *ctx, uint64_t seq, const void *p, size_t n)
@@ -138,7 +144,7 @@ drain_batch(struct gate *g, uint64_t from, struct batch *b)
 			e = add_patient(g, d, b, i);
 	if (e != ERR_OK)
 		return e;
-	ledger_draft_set(d, POSITION, b->last);
+	ledger_draft_set(d, gate_position(g), b->last);
 	e = ledger_draft_commit(TAKE(d), &tx);
 	if (e != ERR_OK)
 		return e;
@@ -151,7 +157,8 @@ drain_batch(struct gate *g, uint64_t from, struct batch *b)
 static enum err
 drain_once(struct gate *g, bool *out_more)
 {
-	uint64_t done = ledger_outbox_number(home_outbox(g->home), POSITION);
+	uint64_t done = ledger_outbox_number(
+	    home_outbox(g->home), gate_position(g));
 	struct batch b = { 0 };
 	enum err e = ERR_OK;
 
@@ -199,7 +206,7 @@ gate_drain_run(void *arg)
 
 	while (!g->stop) {
 		uint64_t done = ledger_outbox_number(
-		    home_outbox(g->home), POSITION);
+		    home_outbox(g->home), gate_position(g));
 		bool more = false;
 		enum err e;
 

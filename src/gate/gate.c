@@ -70,6 +70,26 @@ open_cache(struct gate *g, const char *dir)
 	return path ? blobs_open(&o, &g->cache) : ERR_NOMEM;
 }
 
+/* A journal that was taken away and begun anew is drained from its start. */
+static enum err
+find_position(struct gate *g)
+{
+	CLEANUP(ledger_draft_abort) struct ledger_draft *d = NULL;
+	struct ledger_outbox *o = home_outbox(g->home);
+	enum err e;
+
+	g->drained = ledger_outbox_number(o, gate_position(g));
+	if (g->drained <= journal_last(g->journal))
+		return ERR_OK;
+	log_warn("gate: the journal was begun anew");
+	g->drained = 0;
+	e = ledger_draft_begin(o, &d);
+	if (e != ERR_OK)
+		return e;
+	ledger_draft_set(d, gate_position(g), 0);
+	return ledger_draft_commit(TAKE(d), NULL);
+}
+
 enum err
 gate_open(const struct gate_opts *opts, struct gate **out)
 {
@@ -100,9 +120,10 @@ gate_open(const struct gate_opts *opts, struct gate **out)
 		e = gate_catalog_make(g);
 	if (e != ERR_OK)
 		return e;
-	g->drained = ledger_outbox_number(home_outbox(g->home), "journal");
-	*out = TAKE(g);
-	return ERR_OK;
+	e = find_position(g);
+	if (e == ERR_OK)
+		*out = TAKE(g);
+	return e;
 }
 
 enum err

@@ -21,6 +21,7 @@
 #define GATE_MAX_DENIED   256   /* denials that are being counted */
 #define GATE_DENIED_MS    60000 /* repeats within it are one item */
 #define GATE_PARK_MS      10000 /* a parked request is answered after it */
+#define GATE_REFUSED      64    /* sets that the RMS would not let us list */
 #define GATE_BATCHES      256   /* newest drained batches that are known */
 #define GATE_BATCH_ITEMS  96    /* one payload, so one transaction */
 #define GATE_PRACTITIONER 128
@@ -126,6 +127,9 @@ struct gate {
 	struct gate_set_full **set;         /* sets_lock; all known ones */
 	size_t nsets, cap_sets;             /* sets_lock */
 
+	struct event_id refused[GATE_REFUSED]; /* the listing thread's own */
+	unsigned nrefused;
+
 	pthread_mutex_t lease_lock; /* one key request at a time */
 
 	atomic_bool stop;
@@ -172,6 +176,12 @@ void gate_flush_denied(struct gate *g, int64_t now, bool all);
  * The draining thread; ${arg} is the gate.
  */
 void *gate_drain_run(void *arg);
+
+/**
+ * gate_position(g):
+ * The name of the number that tells how far the journal is drained.
+ */
+const char *gate_position(const struct gate *g);
 
 /**
  * gate_drain_all(g):

@@ -60,6 +60,7 @@ enum err
 gate_job_add(struct gate *g, const struct gate_job *proto)
 {
 	struct gate_job *job = malloc(sizeof(*job));
+	enum err dark;
 	bool full;
 
 	if (job == NULL)
@@ -71,8 +72,10 @@ gate_job_add(struct gate *g, const struct gate_job *proto)
 	job->deadline = clock_boot_ms() + GATE_PARK_MS;
 	atomic_fetch_add(&job->d->refs, 1);
 	pthread_mutex_lock(&g->lock);
+	/* the revoker answers what it finds: nothing may come after it */
+	dark = atomic_load(&job->d->dark);
 	full = g->njobs >= GATE_MAX_JOBS || g->stop;
-	if (!full) {
+	if (!full && dark == ERR_OK) {
 		g->njobs++;
 		*g->queue_end = job;
 		g->queue_end = &job->next;
@@ -84,10 +87,12 @@ gate_job_add(struct gate *g, const struct gate_job *proto)
 		pthread_cond_signal(&g->jobs_cond);
 	}
 	pthread_mutex_unlock(&g->lock);
-	if (!full)
+	if (!full && dark == ERR_OK)
 		return ERR_OK;
 	gate_doc_unref(job->d);
 	free(job);
+	if (dark != ERR_OK)
+		return dark;
 	return err_say(ERR_BUSY, "too many requests wait");
 }
 

@@ -81,6 +81,7 @@ keep_key(struct gate *g, const struct gate_set *set, struct secret *key,
 		l->set = set->id;
 		l->patient = set->patient;
 		l->about = gate_set_ref(set);
+		gate_practitioner(g, g->login, l->practitioner);
 		l->next = g->leases;
 		g->leases = l;
 	}

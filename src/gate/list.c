@@ -85,6 +85,16 @@ learn_final(
 	}
 }
 
+/* Not asked for again, or each look would be an inquiry. */
+static bool
+was_refused(const struct gate *g, const struct event_id *id)
+{
+	for (size_t i = 0; i < g->nrefused && i < GATE_REFUSED; i++)
+		if (ID_EQ(&g->refused[i], id))
+			return true;
+	return false;
+}
+
 static enum err
 learn_set(
     struct gate *g, const struct pubkey *patient, const struct rms_set_ref *ref)
@@ -100,9 +110,13 @@ learn_set(
 	e = registry_content_key(home_registry(g->home), &id, &key);
 	if (e != ERR_NOTFOUND)
 		return e;
+	if (was_refused(g, &id))
+		return ERR_OK;
 	e = secret_new(SEAL_KEY, &key);
 	if (e == ERR_OK)
 		e = release_list(g, patient, &id, key);
+	if (err_http(e) == 403)
+		g->refused[g->nrefused++ % GATE_REFUSED] = id;
 	return e == ERR_OK ? learn_final(g, ref, key) : e;
 }
 
@@ -328,6 +342,7 @@ gate_list_run(void *arg)
 	struct gate *g = arg;
 	int64_t asked = INT64_MIN / 2, cards = -1;
 	unsigned again = 0; /* times that are left to ask soon */
+	unsigned fails = 0;
 	enum err last = ERR_OK;
 
 	while (!g->stop) {
@@ -335,12 +350,19 @@ gate_list_run(void *arg)
 		bool dirty = wait_dirty(g, ms);
 		int64_t now = clock_boot_ms(), stamp = cards_changed(g);
 
+		/* what failed is tried again later and later */
+		int64_t pause = last == ERR_OK || fails > 5 ? ASK_MS :
+							      LOOK_MS << fails;
+
 		if (g->stop ||
-		    (!dirty && again == 0 && stamp == cards && last == ERR_OK &&
-			now - asked < ASK_MS))
+		    (!dirty && again == 0 && stamp == cards &&
+			now - asked < pause))
 			continue;
+		if (dirty)
+			g->nrefused = fails = 0;
 		again = dirty ? SOON_TIMES : again ? again - 1 : 0;
 		last = refresh(g);
+		fails = last == ERR_OK ? 0 : fails + 1;
 		asked = now;
 		cards = stamp;
 	}

@@ -99,6 +99,14 @@ gate_doc_open(struct gate *g, const struct gate_set *set, uint32_t number,
 		e = make_doc(g, set, number, who, &d);
 	if (e != ERR_OK)
 		return e;
+	/* Once more: a revocation that came since the first look has not seen
+	 * this handle; one that comes from here on does. */
+	e = may_open(g, set, who);
+	if (e != ERR_OK) {
+		gate_doc_close(d);
+		gate_record_denied(g, set, number, who, e);
+		return e;
+	}
 	d->inquiry = job.inquiry;
 	d->seq = job.seq;
 	*out = job.d = d;

@@ -41,7 +41,8 @@ judge_all_locked(struct gate *g, int64_t now)
 	for (struct gate_lease *l = g->leases; l; l = l->next) {
 		bool over = l->key && now >= l->expires_boot;
 
-		if (over || (l->lit && judge(g, l->about, l->practitioner)))
+		if (over ||
+		    ((l->lit || l->key) && judge(g, l->about, l->practitioner)))
 			lease_dark(l, true);
 		for (struct gate_doc *d = g->docs; over && d; d = d->next)
 			if (ID_EQ(&d->set->id, &l->set) && d->dark == ERR_OK)
@@ -102,6 +103,8 @@ next_dark(struct gate *g, struct event_id *set, bool *out_wipe)
 		*out_wipe = l->wipe;
 		l->darken = l->wipe = false;
 		l->lit = !*out_wipe;
+		if (*out_wipe)
+			l->expires_boot = 0; /* of no use from here on */
 	}
 	pthread_mutex_unlock(&g->lock);
 	return l != NULL;
@@ -114,7 +117,7 @@ wipe_key(struct gate *g, const struct event_id *set)
 
 	pthread_mutex_lock(&g->lock);
 	l = gate_lease_find(g, set);
-	if (l) {
+	if (l && l->expires_boot == 0) { /* not one of a new grant */
 		secret_free(l->key);
 		l->key = NULL;
 	}
@@ -173,11 +176,22 @@ darken(struct gate *g, const struct event_id *set, bool wipe)
 	log_info("gate: set %s is dark", TEXT58(set));
 }
 
+/* However a renewal ended without its key, it may be tried again. */
 static void
-no_answer(void *ctx, enum err e)
+renewal_done(void *ctx, enum err e)
 {
-	(void)ctx;
-	(void)e;
+	struct gate_doc *d = ctx;
+	struct gate_lease *l;
+
+	if (e == ERR_OK)
+		return;
+	pthread_mutex_lock(&d->g->lock);
+	l = gate_lease_find(d->g, &d->set->id);
+	if (l) {
+		l->renewing = false;
+		l->retry_boot = clock_boot_ms() + RETRY_MS;
+	}
+	pthread_mutex_unlock(&d->g->lock);
 }
 
 /* Worker: renew the lease of a set that is in use. */
@@ -192,7 +206,6 @@ run_renew(struct gate_job *job)
 		.kind = EVENT_RENEW,
 		.login = g->login,
 	};
-	struct gate_lease *l;
 	enum err e = gate_record(g, &note, &job->inquiry, &job->seq);
 
 	if (e == ERR_OK)
@@ -201,13 +214,6 @@ run_renew(struct gate_job *job)
 	if (e != ERR_OK)
 		log_warn("gate: the lease of set %s is not renewed: %s",
 		    TEXT58(&d->set->id), err_text(e));
-	pthread_mutex_lock(&g->lock);
-	l = gate_lease_find(g, &d->set->id);
-	if (l && e != ERR_OK) {
-		l->renewing = false;
-		l->retry_boot = clock_boot_ms() + RETRY_MS;
-	}
-	pthread_mutex_unlock(&g->lock);
 	return e;
 }
 
@@ -240,11 +246,10 @@ renew(struct gate *g, int64_t now)
 
 	while ((d = next_renewal(g, now)) != NULL) {
 		const struct gate_job job = {
-			.d = d, .run = run_renew, .done = no_answer
+			.d = d, .run = run_renew, .done = renewal_done, .ctx = d
 		};
 
-		if (gate_job_add(g, &job) != ERR_OK)
-			log_warn("gate: too busy to renew a lease");
+		renewal_done(d, gate_job_add(g, &job));
 		gate_doc_unref(d);
 	}
 }
