@@ -119,6 +119,11 @@ void set_publish(struct set *s);
 void inquire(struct clinic *c, enum event_kind kind, const struct event_id *set,
     struct made *out, struct inquiry_id *item);
 
+/* The same under an entry's name of our choice. */
+void inquire_under(struct clinic *c, enum event_kind kind,
+    const struct event_id *set, const struct entry_key *entry, struct made *out,
+    struct inquiry_id *item);
+
 /* Ask for a key; ${out} may be NULL. */
 enum err ask(struct clinic *c, enum event_kind kind, const struct event_id *set,
     struct rms_release *out);

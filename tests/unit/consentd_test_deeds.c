@@ -105,8 +105,9 @@ set_publish(struct set *s)
 }
 
 void
-inquire(struct clinic *c, enum event_kind kind, const struct event_id *set,
-    struct made *out, struct inquiry_id *id)
+inquire_under(struct clinic *c, enum event_kind kind,
+    const struct event_id *set, const struct entry_key *entry, struct made *out,
+    struct inquiry_id *id)
 {
 	struct event_item item = { .n = ++c->n,
 		.kind = kind,
@@ -126,11 +127,19 @@ inquire(struct clinic *c, enum event_kind kind, const struct event_id *set,
 		    .nitems = 1,
 		    .items = &item } };
 	const struct making how = { .from = c->host,
-		.clinic = seal_identity_key(c->reading) };
+		.clinic = seal_identity_key(c->reading),
+		.entry = entry };
 
 	seal_random(item.id.b, sizeof(item.id.b));
 	*id = item.id;
 	make_event(&e, &how, out);
+}
+
+void
+inquire(struct clinic *c, enum event_kind kind, const struct event_id *set,
+    struct made *out, struct inquiry_id *id)
+{
+	inquire_under(c, kind, set, NULL, out, id);
 }
 
 enum err

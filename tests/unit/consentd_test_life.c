@@ -279,6 +279,36 @@ START_TEST(test_release_rules)
 }
 END_TEST
 
+/* A second inquiry under the name of one that stands is thrown away by every
+ * reader: no key rests on it. */
+START_TEST(test_entry_used_twice)
+{
+	CLEANUP_SET struct set s;
+	CLEANUP_MADE struct made grant = { 0 }, first = { 0 }, second = { 0 };
+	struct rms_release rel;
+	struct inquiry_id listing, access;
+	const struct event_id *set = &s.made.id;
+
+	set_make(&s);
+	set_publish(&s);
+	decide(EVENT_GRANT, &place.b, &grant);
+	wait_final(&grant.tx->id);
+	OK(ask_until(&place.b, EVENT_LIST, set, ERR_PENDING, &rel));
+	inquire(&place.b, EVENT_LIST, set, &first, &listing);
+	inquire_under(
+	    &place.b, EVENT_ACCESS, set, &first.entry, &second, &access);
+	OK(rms_release_get(
+	    place.b.c, EVENT_LIST, set, &listing, buf_text(&first.json), &rel));
+	IS(rms_release_get(place.b.c, EVENT_ACCESS, set, &access,
+	       buf_text(&second.json), &rel),
+	    CONFLICT);
+	wait_final(&first.tx->id);
+	IS(rms_release_get(place.b.c, EVENT_ACCESS, set, &access,
+	       buf_text(&second.json), &rel),
+	    CONFLICT);
+}
+END_TEST
+
 /* ---- without the node ---- */
 
 START_TEST(test_node_down)
@@ -358,5 +388,6 @@ tcase_release(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, test_release);
 	tcase_add_test(tc, test_release_rules);
+	tcase_add_test(tc, test_entry_used_twice);
 	return tc;
 }

@@ -219,7 +219,7 @@ START_TEST(narrowing_without_delegation)
 {
 	add_simple(&w, PATIENT, EVENT_GRANT, 1);
 	add_by(&w, REP, set_id(8), EVENT_REVOKE, 1); /* unknown here */
-	want(&w, POLICY_GRANTED); /* or anybody could deny */
+	want(&w, POLICY_GRANTED);                    /* or anybody could deny */
 	add_by(&w, REP, delegate(&w, REP, NULL), EVENT_REVOKE, 2);
 	want(&w, POLICY_REVOKED);
 }
