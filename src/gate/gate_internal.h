@@ -135,7 +135,7 @@ struct gate {
 	atomic_bool stop;
 	atomic_int hurry; /* who waits for a record to be on its way */
 	pthread_t worker[GATE_WORKERS], timer, drainer, lister;
-	unsigned started; /* threads that run */
+	atomic_uint started; /* threads that run */
 };
 
 /* ---- gate/record.c: what is written down ---- */
