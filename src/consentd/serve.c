@@ -6,8 +6,10 @@
 #include <time.h>
 
 #include "base/file.h"
+#include "base/opt.h"
 #include "consentd/commands_internal.h"
 #include "consentd/server_internal.h"
+#include "jail/jail.h"
 
 #define POLL_MS 1000
 #define RETRY_S 1
@@ -74,6 +76,30 @@ load(struct server *s, const char *dir)
 		    "client.conf names another RMS key than rms.key in '%s'",
 		    dir);
 	return e;
+}
+
+/* Only what a server needs, from here on; before it has a thread. */
+static enum err
+enter_jail(const struct server *s, const char *dir, bool off)
+{
+	const char *const listens[] = { s->conf.node_listen,
+		s->conf.rms_listen };
+	struct jail j = { .off = off };
+	struct consentd_listen at;
+	enum err e = ERR_OK;
+
+	jail_write(&j, dir);
+	jail_read(&j, s->conf.tls_cert);
+	jail_read(&j, s->conf.tls_key);
+	jail_connect(&j, s->roots.node_url);
+	for (size_t i = 0; i < ARRAY_LEN(listens) && e == ERR_OK; i++) {
+		if (listens[i][0] == '\0')
+			continue;
+		e = consentd_listen_read(listens[i], &at);
+		if (e == ERR_OK)
+			jail_bind(&j, at.port);
+	}
+	return e == ERR_OK ? jail_enter(&j) : e;
 }
 
 static enum err
@@ -363,13 +389,34 @@ run(struct server *s)
 	return ERR_OK;
 }
 
+static enum err
+read_args(int argc, char **argv, const char **out_dir, bool *out_no_sandbox)
+{
+	static const struct opt opts[] = {
+		{ "dir", "DIR", "consentd's directory", false },
+		{ "no-sandbox", NULL, "give up nothing after start", false },
+	};
+	struct opt_values v[ARRAY_LEN(opts)], operands;
+	enum err e = opt_parse(opts, ARRAY_LEN(opts), argc, argv, v, &operands);
+
+	if (e == ERR_OK && (v[0].n == 0 || operands.n > 0))
+		e = err_say(ERR_INVAL,
+		    "serve takes --dir DIR and no operand; see consentd(8)");
+	if (e == ERR_OK) {
+		*out_dir = v[0].v[0];
+		*out_no_sandbox = v[1].n > 0;
+	}
+	return e;
+}
+
 enum err
 consentd_serve(int argc, char **argv)
 {
 	CLEANUP_SERVER struct server s = { .lock_fd = -1 };
 	const char *dir;
+	bool no_sandbox = false;
 	sigset_t set;
-	enum err e = consentd_only_dir(argc, argv, &dir);
+	enum err e = read_args(argc, argv, &dir, &no_sandbox);
 
 	(void)pthread_mutex_init(&s.intake, NULL);
 	(void)pthread_mutex_init(&s.waking, NULL);
@@ -379,6 +426,8 @@ consentd_serve(int argc, char **argv)
 	(void)pthread_sigmask(SIG_BLOCK, &set, NULL);
 	raise_limits();
 	e = load(&s, dir);
+	if (e == ERR_OK)
+		e = enter_jail(&s, dir, no_sandbox);
 	if (e == ERR_OK)
 		e = start(&s, dir);
 	if (e == ERR_OK)
