@@ -46,6 +46,20 @@ gate_blob(struct gate *g, const struct blob_id *id, uint64_t length,
 	return e == ERR_OK ? blobs_get(g->cache, id, out) : e;
 }
 
+/* Length and bytes are the RMS's: what is not as it must be is forged. */
+static enum err
+fetch_span(struct gate *g, const struct blob_id *id, struct blob *x, uint64_t i)
+{
+	CLEANUP_BUF struct buf span = { 0 };
+	enum err e = rms_blob_span(home_rms(g->home), id, i, &span);
+
+	if (e == ERR_OK)
+		e = blobs_span_put(x, i, span.p, span.len);
+	return e == ERR_INVAL ?
+	    err_say(ERR_FORGED, "the RMS sent a span that is too short") :
+	    e;
+}
+
 enum err
 gate_blob_range(struct gate *g, const struct blob_id *id, struct blob *x,
     uint64_t off, uint64_t n)
@@ -58,14 +72,10 @@ gate_blob_range(struct gate *g, const struct blob_id *id, struct blob *x,
 		n = length - off;
 	last = (off + n - 1) / SEAL_SPAN;
 	for (uint64_t i = off / SEAL_SPAN; i <= last; i++) {
-		CLEANUP_BUF struct buf span = { 0 };
-		enum err e;
+		enum err e = ERR_OK;
 
-		if (blobs_span_has(x, i))
-			continue;
-		e = rms_blob_span(home_rms(g->home), id, i, &span);
-		if (e == ERR_OK)
-			e = blobs_span_put(x, i, span.p, span.len);
+		if (!blobs_span_has(x, i))
+			e = fetch_span(g, id, x, i);
 		if (e != ERR_OK)
 			return e;
 	}

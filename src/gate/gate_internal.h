@@ -101,6 +101,14 @@ struct gate_denied {
 	int64_t since_boot;
 };
 
+/* What the operator was told last; gate.lock. */
+struct gate_told {
+	enum err e;
+	struct event_id set;
+	uint32_t document;
+	int64_t at_boot;
+};
+
 struct gate {
 	struct gate_opts opts;
 	char *login;
@@ -119,6 +127,7 @@ struct gate {
 	struct gate_batch batch[GATE_BATCHES];      /* lock; ring */
 	uint64_t nbatches, drained;                 /* lock */
 	struct gate_denied denied[GATE_MAX_DENIED]; /* lock */
+	struct gate_told told;                      /* lock */
 
 	pthread_mutex_t sets_lock;
 	pthread_cond_t sets_cond;
@@ -129,6 +138,7 @@ struct gate {
 
 	struct event_id refused[GATE_REFUSED]; /* the listing thread's own */
 	unsigned nrefused;
+	enum err list_said; /* what it told the operator last */
 
 	pthread_mutex_t lease_lock; /* one key request at a time */
 
@@ -269,6 +279,17 @@ void *gate_jobs_run(void *arg);
  * Drop one reference.
  */
 void gate_doc_unref(struct gate_doc *d);
+
+/* ---- gate/tell.c ---- */
+
+/**
+ * gate_tell(g, set, number, e):
+ * Log that document ${number} is not released because of ${e}, with the detail
+ * that this thread keeps for it; repeats within a minute are not told, nor are
+ * refusals, which are in the journal.
+ */
+void gate_tell(
+    struct gate *g, const struct gate_set *set, uint32_t number, enum err e);
 
 /* ---- gate/decide.c ---- */
 

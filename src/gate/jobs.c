@@ -154,8 +154,10 @@ gate_jobs_run(void *arg)
 	while ((job = next_job(g)) != NULL) {
 		enum err e = g->stop ? ERR_INTERRUPTED : ERR_OK;
 
+		err_clear(); /* the detail is that of this job, or none */
 		if (e == ERR_OK && !atomic_load(&job->answered))
 			e = job->run(job);
+		gate_tell(g, job->d->set, job->d->number, e);
 		answer(g, job, e);
 		job_unref(job);
 	}

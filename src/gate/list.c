@@ -138,7 +138,10 @@ ask_patient(void *ctx, const char *alias, const struct rms_card *card)
 	CLEANUP(free) void *owned = NULL;
 	bool decided = false;
 	size_t n = 0;
-	enum err e = registry_each(home_registry(a->g->home), EVENT_DECISION,
+	enum err e;
+
+	err_clear();
+	e = registry_each(home_registry(a->g->home), EVENT_DECISION,
 	    &card->patient, first_decision, &decided);
 
 	(void)alias;
@@ -152,8 +155,13 @@ ask_patient(void *ctx, const char *alias, const struct rms_card *card)
 		if (err_http(e) == 403 || e == ERR_NOTFOUND)
 			e = ERR_OK; /* not (any more) ours to list */
 	}
-	if (e != ERR_OK)
-		a->e = e;
+	if (e != ERR_OK) {
+		if (e != a->g->list_said && e != ERR_INTERRUPTED)
+			log_warn("gate: the sets of a patient cannot be asked "
+				 "for: %s",
+			    err_detail(e));
+		a->g->list_said = a->e = e;
+	}
 	return true;
 }
 
@@ -268,13 +276,17 @@ load_new(struct gate *g)
 	CLEANUP(free) void *owned = w.id;
 
 	for (size_t i = 0; i < w.n && e == ERR_OK && !g->stop; i++) {
-		enum err one = load_one(g, &w.id[i]);
+		enum err one;
 
+		err_clear();
+		one = load_one(g, &w.id[i]);
 		if (one == ERR_OK)
 			continue;
 		all = one;
-		log_warn("gate: set %s cannot be listed yet: %s",
-		    TEXT58(&w.id[i]), err_text(one));
+		/* it may be published at this moment */
+		log_line(one == ERR_NOTFOUND ? LOG_INFO : LOG_WARN,
+		    "gate: set %s cannot be listed yet: %s", TEXT58(&w.id[i]),
+		    err_detail(one));
 	}
 	return e == ERR_OK ? all : e;
 }
@@ -363,6 +375,8 @@ gate_list_run(void *arg)
 		again = dirty ? SOON_TIMES : again ? again - 1 : 0;
 		last = refresh(g);
 		fails = last == ERR_OK ? 0 : fails + 1;
+		if (last == ERR_OK)
+			g->list_said = ERR_OK;
 		asked = now;
 		cards = stamp;
 	}

@@ -166,6 +166,7 @@ gate_doc_read(
 		n = 0;
 	else if (n > size - off)
 		n = (size_t)(size - off);
+	err_clear();
 	atomic_fetch_add(&d->reading, 1);
 	e = atomic_load(&d->dark);
 	if (e == ERR_OK)
@@ -180,6 +181,7 @@ gate_doc_read(
 		return ERR_OK;
 	}
 	sodium_memzero(p, n);
+	gate_tell(d->g, d->set, d->number, e);
 	atomic_fetch_sub(&d->reading, 1);
 	return e;
 }

@@ -310,10 +310,13 @@ home_follower(struct home *h)
 enum err
 home_open_sealed(const struct home *h, const uint8_t *in, size_t n, void *out)
 {
+	enum err e = ERR_FORGED;
+
 	if (!h->has_institution)
-		return seal_box_open(h->id, in, n, out);
-	for (size_t i = 0; i < h->nreading; i++)
-		if (seal_box_open(h->reading[i], in, n, out) == ERR_OK)
-			return ERR_OK;
-	return ERR_FORGED;
+		e = seal_box_open(h->id, in, n, out);
+	for (size_t i = 0; e != ERR_OK && i < h->nreading; i++)
+		e = seal_box_open(h->reading[i], in, n, out);
+	return e == ERR_FORGED ?
+	    err_say(e, "a sealed key does not open with any key of ours") :
+	    e;
 }

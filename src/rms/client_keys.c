@@ -65,9 +65,12 @@ read_release(const struct rms_client *c, const json_t *j,
 	receipt = js_object(&r, "receipt");
 	if (r.err)
 		return r.err;
-	if ((e = rms_receipt_read(receipt, &rel.receipt)) ||
-	    (e = rms_receipt_check(got, &c->rms, &c->chain)))
+	if ((e = rms_receipt_read(receipt, &rel.receipt)))
 		return e;
+	if ((e = rms_receipt_check(got, &c->rms, &c->chain)))
+		return err_say(e,
+		    "the signature of the RMS's receipt is not "
+		    "its own");
 	if (!ID_EQ(&got->tx, &asked->tx) || !ID_EQ(&got->set, &asked->set) ||
 	    !ID_EQ(&got->inquiry, &asked->inquiry))
 		return err_say(
