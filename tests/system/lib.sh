@@ -69,12 +69,12 @@ free_port() {
 	python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
-# server_init: make $W/rms; server_start, server_stop
+# server_init: make $W/rms (clients reach it at RMS_URL); server_start, server_stop
 server_init() {
 	NODE_PORT=$(free_port) RMS_PORT=$(free_port)
 	NODE=http://127.0.0.1:$NODE_PORT RMS=http://127.0.0.1:$RMS_PORT
 	consentd init --dir "$W/rms" --node-listen "127.0.0.1:$NODE_PORT" \
-		--rms-listen "127.0.0.1:$RMS_PORT" --rms-url "$RMS" "$@" >/dev/null
+		--rms-listen "127.0.0.1:$RMS_PORT" --rms-url "${RMS_URL:-$RMS}" "$@" >/dev/null
 }
 server_start() {
 	"$BUILD_DIR/consentd" serve --dir "$W/rms" 2>>"$W/consentd.log" &
