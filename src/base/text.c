@@ -100,12 +100,26 @@ text64(const void *bytes, size_t len, struct buf *out)
 	out->len--; /* its NUL */
 }
 
+/* libsodium 1.0.18 takes every byte with the top bit for some digit. */
+static bool
+is_ascii(const char *s, size_t len)
+{
+	uint8_t any = 0;
+
+	for (size_t i = 0; i < len; i++)
+		any |= (uint8_t)s[i];
+	return any < 0x80;
+}
+
 enum err
 text64_read(const char *s, size_t len, struct buf *out)
 {
 	size_t n = 0, room = len / 4 * 3 + 3;
-	uint8_t *to = buf_room(out, room);
+	uint8_t *to;
 
+	if (!is_ascii(s, len))
+		return ERR_FORMAT;
+	to = buf_room(out, room);
 	if (to == NULL)
 		return out->err;
 	if (sodium_base642bin(to, room, s, len, NULL, &n, NULL,

@@ -146,6 +146,10 @@ START_TEST(base64_and_utf8)
 	ck_assert_str_eq(buf_text(&back), "hello");
 	ck_assert_int_eq(text64_read("aGVsbG8", 7, &back), ERR_FORMAT);
 	ck_assert_int_eq(text64_read("aGVsb!8=", 8, &back), ERR_FORMAT);
+	ck_assert_int_eq(text64_read("aGVs\xc3\xb6"
+				     "8=",
+			     8, &back),
+	    ERR_FORMAT);
 	ck_assert_uint_eq(back.len, 5);
 	ck_assert(text_is_utf8("\xc3\xa9\xf0\x9f\x98\x80", 6));
 	ck_assert(!text_is_utf8("\xc0\x80", 2));
