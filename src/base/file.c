@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -112,17 +113,70 @@ sync_parent(const char *path)
 	return file_sync_dir(dir);
 }
 
-/* Write ${tmp} durably; the caller gives it its name. */
-static enum err
-write_tmp(const char *tmp, const void *bytes, size_t len, mode_t mode)
+/*
+ * Hidden, so that no list of the directory shows it, and always the same, so
+ * that what a crash leaves behind does not pile up.
+ */
+static char *
+tmp_name(const char *path)
 {
-	CLEANUP_FD int fd = open(
-	    tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+	const char *slash = strrchr(path, '/');
+	int dir = slash ? (int)(slash + 1 - path) : 0;
+	char *tmp = NULL;
 
-	if (fd < 0)
-		return failed("create", tmp);
+	if (asprintf(&tmp, "%.*s.%s.new", dir, path, path + dir) < 0)
+		return NULL;
+	return tmp;
+}
+
+/* Fresh, and still under this name: its last writer may have renamed it. */
+static bool
+is_usable(int fd, const char *tmp, bool *out_stale)
+{
+	struct stat mine, named;
+	bool same = fstat(fd, &mine) == 0 && lstat(tmp, &named) == 0 &&
+	    mine.st_dev == named.st_dev && mine.st_ino == named.st_ino;
+	bool fresh = same && S_ISREG(mine.st_mode) && mine.st_size == 0 &&
+	    mine.st_nlink == 1 && mine.st_uid == geteuid();
+
+	*out_stale = same && !fresh;
+	return fresh;
+}
+
+/* One writer at a time; what a crash left is made anew. */
+static enum err
+open_tmp(const char *tmp, mode_t mode, int *out_fd)
+{
+	bool stale;
+
+	for (;;) {
+		CLEANUP_FD int fd = open(tmp,
+		    O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW,
+		    mode);
+
+		if (fd < 0)
+			return failed("create", tmp);
+		while (flock(fd, LOCK_EX) != 0)
+			if (errno != EINTR)
+				return failed("lock", tmp);
+		if (is_usable(fd, tmp, &stale)) {
+			*out_fd = fd;
+			fd = -1;
+			return ERR_OK;
+		}
+		if (stale && unlink(tmp) != 0 && errno != ENOENT)
+			return failed("remove", tmp);
+	}
+}
+
+static enum err
+fill_and_name(int fd, const char *tmp, const char *path, const void *bytes,
+    size_t len, bool replace)
+{
 	if (file_pwrite(fd, bytes, len, 0) != ERR_OK || fsync(fd) != 0)
 		return failed("write", tmp);
+	if ((replace ? rename(tmp, path) : link(tmp, path)) != 0)
+		return failed("create", path);
 	return ERR_OK;
 }
 
@@ -130,19 +184,15 @@ static enum err
 write_whole(
     const char *path, const void *bytes, size_t len, mode_t mode, bool replace)
 {
-	CLEANUP(free) char *tmp = NULL;
-	enum err e;
+	CLEANUP(free) char *tmp = tmp_name(path);
+	CLEANUP_FD int fd = -1;
+	enum err e = tmp ? open_tmp(tmp, mode, &fd) : ERR_NOMEM;
 
-	if (asprintf(&tmp, "%s.%ld.tmp", path, (long)getpid()) < 0) {
-		tmp = NULL;
-		return ERR_NOMEM;
-	}
-	(void)unlink(tmp); /* left over from a crash of an equal pid */
-	e = write_tmp(tmp, bytes, len, mode);
-	if (e == ERR_OK && (replace ? rename(tmp, path) : link(tmp, path)) != 0)
-		e = failed("create", path);
+	if (e != ERR_OK)
+		return e;
+	e = fill_and_name(fd, tmp, path, bytes, len, replace);
 	if (e != ERR_OK || !replace)
-		(void)unlink(tmp);
+		(void)unlink(tmp); /* under the lock, so it is ours */
 	return e == ERR_OK ? sync_parent(path) : e;
 }
 

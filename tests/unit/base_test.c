@@ -210,6 +210,34 @@ START_TEST(file_write_replaces_create_refuses)
 }
 END_TEST
 
+/* What a crash leaves is neither shown nor used, and does not pile up. */
+START_TEST(file_write_after_a_crash)
+{
+	CLEANUP_BUF struct buf b = { 0 };
+	char path[256], tmp[256];
+	struct stat st;
+
+	(void)snprintf(path, sizeof(path), "%s", in_dir("g"));
+	(void)snprintf(tmp, sizeof(tmp), "%s", in_dir(".g.new"));
+	ck_assert_int_eq(file_create(path, "one", 3, 0600), ERR_OK);
+	ck_assert_int_ne(stat(tmp, &st), 0);
+	/* between the link and the unlink of a create */
+	ck_assert_int_eq(link(path, tmp), 0);
+	ck_assert_int_eq(file_create(path, "two", 3, 0600), ERR_EXISTS);
+	ck_assert_int_eq(file_read(path, 9, &b), ERR_OK);
+	ck_assert_str_eq(buf_text(&b), "one");
+	/* half written */
+	ck_assert_int_eq(file_write(tmp, "longer than it", 14, 0644), ERR_OK);
+	ck_assert_int_eq(file_write(path, "three", 5, 0600), ERR_OK);
+	b.len = 0;
+	ck_assert_int_eq(file_read(path, 9, &b), ERR_OK);
+	ck_assert_str_eq(buf_text(&b), "three");
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_int_eq(st.st_mode & 0777, 0600);
+	ck_assert_int_ne(stat(tmp, &st), 0);
+}
+END_TEST
+
 START_TEST(file_lock_is_exclusive)
 {
 	int fd = -1, other = -1;
@@ -384,7 +412,7 @@ main(void)
 		err_detail_belongs_to_its_code, bytes_round_trip_and_stick,
 		base58_known_values, base58_refuses, base64_and_utf8,
 		js_is_strict, file_write_replaces_create_refuses,
-		file_lock_is_exclusive, clock_texts,
+		file_write_after_a_crash, file_lock_is_exclusive, clock_texts,
 		conf_reads_and_names_the_line, opt_tables, log_cannot_be_forged,
 		secrets_hold_and_wipe };
 	Suite *s = suite_create("base");
