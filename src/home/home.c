@@ -136,7 +136,10 @@ open_registry(struct home *h, const struct home_opts *o)
 	return registry_open(&r, &h->registry);
 }
 
-/* The follower feeds registry and outbox. */
+/*
+ * The follower feeds registry and outbox.  Where to go on after a crash the
+ * registry says, so it learns of a block last.
+ */
 static enum err
 on_position(void *ctx, uint64_t *height, struct sig *id)
 {
@@ -149,9 +152,10 @@ static enum err
 on_block(void *ctx, const struct ledger_block *b)
 {
 	struct home *h = ctx;
-	enum err e = h->registry_sink.block(h->registry_sink.ctx, b);
+	enum err e = ledger_outbox_block(h->outbox, b);
 
-	return e == ERR_OK ? ledger_outbox_block(h->outbox, b) : e;
+	return e == ERR_OK ? h->registry_sink.block(h->registry_sink.ctx, b) :
+			     e;
 }
 
 static enum err
