@@ -2,6 +2,8 @@
 /* publish: seal, send the blobs, then the event, then the key record. */
 #include "consent/publish_internal.h"
 
+#include <inttypes.h>
+
 #define CLASS   "other"
 #define TYPE    "11503-0" /* LOINC: medical records */
 #define WAIT_MS 20
@@ -139,7 +141,7 @@ prepare(struct publishing *p)
 	CLEANUP_SOURCES struct consent_sources now = { 0 };
 	enum err e = consent_spool_open(&o, &p->spool);
 
-	if (e)
+	if (e || p->spool.done)
 		return e;
 	(void)snprintf(p->committed, sizeof(p->committed), "publish %s",
 	    TEXT58(&p->spool.set));
@@ -220,7 +222,18 @@ finish(struct publishing *p)
 	if (e == ERR_OK)
 		e = consent_put_record(
 		    home_rms(p->c->home), &p->spool.set, &p->spool.record);
-	return e ? e : consent_spool_wipe(&p->spool);
+	return e ? e : consent_spool_finish(&p->spool);
+}
+
+static enum err
+carry_out(struct publishing *p)
+{
+	enum err e = consent_upload(
+	    home_rms(p->c->home), p->spool.blob, p->spool.src.n + 1, &p->sent);
+
+	if (e == ERR_OK && !is_committed(p))
+		e = commit(p);
+	return e ? e : finish(p);
 }
 
 static void
@@ -232,14 +245,14 @@ report(const struct publishing *p)
 	if (p->c->json) {
 		consent_out(
 		    json_pack("{s:o,s:I,s:I,s:I}", "set", JS_58_NEW(&s->set),
-			"documents", (json_int_t)s->src.n, "bytes",
-			(json_int_t)s->src.bytes, "sent", (json_int_t)p->sent));
+			"documents", (json_int_t)s->documents, "bytes",
+			(json_int_t)s->bytes, "sent", (json_int_t)p->sent));
 		return;
 	}
 	printf("%s\n", TEXT58(&s->set));
 	if (isatty(STDERR_FILENO))
-		(void)fprintf(stderr, "published %zu documents, %s\n", s->src.n,
-		    consent_size_text(s->src.bytes, bytes));
+		(void)fprintf(stderr, "published %" PRIu64 " documents, %s\n",
+		    s->documents, consent_size_text(s->bytes, bytes));
 }
 
 static void
@@ -263,13 +276,12 @@ consent_publish(struct consent *c)
 	if ((e = consent_sync(c)) || (e = who_publishes(&p)) ||
 	    (e = prepare(&p)))
 		return e;
-	e = consent_upload(
-	    home_rms(c->home), p.spool.blob, p.spool.src.n + 1, &p.sent);
-	if (e == ERR_OK && !is_committed(&p))
-		e = commit(&p);
-	if (e == ERR_OK)
-		e = finish(&p);
-	if (e == ERR_OK)
-		report(&p);
-	return e;
+	if (!p.spool.done)
+		e = carry_out(&p);
+	if (e)
+		return e;
+	report(&p);
+	if (fflush(stdout) == 0)
+		consent_spool_forget(&p.spool);
+	return ERR_OK;
 }

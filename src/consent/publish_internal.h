@@ -110,6 +110,8 @@ struct consent_spool {
 	struct consent_blob *blob; /* src.n + 1, manifest first */
 	bool *sealed;              /* of them */
 	uint64_t end;              /* of the data */
+	uint64_t documents, bytes;
+	bool done; /* only set, documents and bytes are known any more */
 };
 
 /* No descriptor yet: 0 is one. */
@@ -144,8 +146,14 @@ void consent_spool_row(
 enum err consent_spool_root(
     const struct consent_spool *s, uint8_t out[static 32]) must_check;
 
-/* It is published: destroy keys and sealed bytes. */
-enum err consent_spool_wipe(struct consent_spool *s) must_check;
+/*
+ * It is published: destroy keys and sealed bytes, and remember the result, so
+ * that the same command, if it has to come again, does not publish again.
+ */
+enum err consent_spool_finish(struct consent_spool *s) must_check;
+
+/* The result is told. */
+void consent_spool_forget(struct consent_spool *s);
 
 void consent_spool_close(struct consent_spool *s);
 #define CLEANUP_SPOOL __attribute__((cleanup(consent_spool_close), unused))

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * A publishing that may be cut off at any moment.  HOME/spool/<name>/ holds
- *   state   keys, key record and sources as they were, sealed at rest
+ *   state   keys, key record and sources as they were, sealed at rest; of a
+ *           publishing that is done only its result
  *   data    sealed blobs one behind the other
  *   index   one row for each blob in data, behind which its bytes are durable
  *   lock
@@ -11,6 +12,7 @@
 #include "consent/publish_internal.h"
 
 #define VERSION   1
+#define DONE      2
 #define STATE_MAX (512u << 20)
 #define ROW_CHECK 4
 #define ROW       (4 + 8 + 8 + 32 + ROW_CHECK)
@@ -127,20 +129,40 @@ write_state(const struct consent_spool *s, struct buf *out)
 }
 
 static enum err
-save_state(const struct consent_spool *s)
+save_sealed(const struct consent_spool *s, const struct buf *plain)
 {
 	CLEANUP(free) char *path = file_join(s->dir, "state");
-	CLEANUP_BUF struct buf plain = { 0 }, sealed = { 0 };
+	CLEANUP_BUF struct buf sealed = { 0 };
 	enum err e;
 
 	if (path == NULL)
 		return ERR_NOMEM;
-	write_state(s, &plain);
-	if (plain.err)
-		return plain.err;
+	if (plain->err)
+		return plain->err;
 	e = seal_rest(s->rest, (struct seal_part){ s->name, strlen(s->name) },
-	    (struct seal_part){ plain.p, plain.len }, &sealed);
+	    (struct seal_part){ plain->p, plain->len }, &sealed);
 	return e ? e : file_write(path, sealed.p, sealed.len, 0600);
+}
+
+static enum err
+save_state(const struct consent_spool *s)
+{
+	CLEANUP_BUF struct buf plain = { 0 };
+
+	write_state(s, &plain);
+	return save_sealed(s, &plain);
+}
+
+static enum err
+save_done(const struct consent_spool *s)
+{
+	CLEANUP_BUF struct buf plain = { 0 };
+
+	buf_u8(&plain, DONE);
+	buf_put(&plain, s->set.b, sizeof(s->set.b));
+	buf_u64(&plain, s->src.n);
+	buf_u64(&plain, s->src.bytes);
+	return save_sealed(s, &plain);
 }
 
 static char *
@@ -184,27 +206,48 @@ read_sources(struct rd *r, struct consent_sources *src)
 }
 
 static enum err
-read_state(struct consent_spool *s, const struct buf *plain)
+read_done(struct consent_spool *s, struct rd *r)
+{
+	rd_copy(r, s->set.b, sizeof(s->set.b));
+	s->documents = rd_u64(r);
+	s->bytes = rd_u64(r);
+	s->done = true;
+	return rd_end(r) ? ERR_CORRUPT : ERR_OK;
+}
+
+static enum err
+read_running(struct consent_spool *s, struct rd *r)
 {
 	const uint8_t *record;
-	struct rd r;
 	enum err e;
 
-	rd_init(&r, plain->p, plain->len);
-	if (rd_u8(&r) != VERSION)
-		return err_say(ERR_UNSUPPORTED,
-		    "'%s' was made by another "
-		    "version of this program; --restart publishes anew",
-		    s->dir);
-	if ((e = take_secret(&r, &s->set_key)) ||
-	    (e = take_secret(&r, &s->content_key)))
+	if ((e = take_secret(r, &s->set_key)) ||
+	    (e = take_secret(r, &s->content_key)))
 		return e;
-	rd_copy(&r, s->entry.b, sizeof(s->entry.b));
-	record = rd_take(&r, RMS_RECORD);
+	rd_copy(r, s->entry.b, sizeof(s->entry.b));
+	record = rd_take(r, RMS_RECORD);
 	if (record == NULL ||
 	    rms_record_read(record, RMS_RECORD, &s->record) != ERR_OK)
 		return ERR_CORRUPT;
-	return read_sources(&r, &s->src);
+	return read_sources(r, &s->src);
+}
+
+static enum err
+read_state(struct consent_spool *s, const struct buf *plain)
+{
+	uint8_t version;
+	struct rd r;
+
+	rd_init(&r, plain->p, plain->len);
+	version = rd_u8(&r);
+	if (version == DONE)
+		return read_done(s, &r);
+	if (version == VERSION)
+		return read_running(s, &r);
+	return err_say(ERR_UNSUPPORTED,
+	    "'%s' was made by another "
+	    "version of this program; --restart publishes anew",
+	    s->dir);
 }
 
 /* Errors: NOTFOUND (nothing was begun). */
@@ -335,26 +378,34 @@ load_index(struct consent_spool *s)
 }
 
 static void
+drop_file(const struct consent_spool *s, const char *name)
+{
+	CLEANUP(free) char *path = file_join(s->dir, name);
+
+	if (path)
+		(void)unlink(path);
+}
+
+static void
+drop_data(const struct consent_spool *s)
+{
+	drop_file(s, "data");
+	drop_file(s, "index");
+}
+
+static void
 drop_files(const struct consent_spool *s)
 {
-	static const char *const names[] = { "state", "data", "index" };
-
-	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		CLEANUP(free) char *path = file_join(s->dir, names[i]);
-
-		if (path)
-			(void)unlink(path);
-	}
+	drop_file(s, "state");
+	drop_data(s);
 }
 
 static void
 drop_dir(const struct consent_spool *s)
 {
-	CLEANUP(free) char *path = file_join(s->dir, "lock");
-
 	drop_files(s);
-	if (path)
-		(void)unlink(path);
+	drop_file(s, ".state.new"); /* left over from a crash */
+	drop_file(s, "lock");
 	(void)rmdir(s->dir);
 }
 
@@ -395,8 +446,10 @@ consent_spool_open(
 		if (e)
 			drop_dir(s);
 	}
-	if (e)
+	if (e || s->done)
 		return e;
+	s->documents = s->src.n;
+	s->bytes = s->src.bytes;
 	seal_event_id(
 	    home_chain(o->home), home_key(o->home), &s->entry, &s->set);
 	return open_data(s);
@@ -447,17 +500,13 @@ consent_spool_root(const struct consent_spool *s, uint8_t out[static 32])
 	return ERR_OK;
 }
 
-/* The keys first: without them the rest is noise. */
-enum err
-consent_spool_wipe(struct consent_spool *s)
+static enum err
+overwrite(int fd)
 {
 	static const uint8_t zeros[4096];
-	CLEANUP_FD int fd = -1;
 	struct stat st;
-	enum err e;
+	enum err e = ERR_OK;
 
-	if ((e = open_file(s, "state", 0, &fd)))
-		return e;
 	if (fstat(fd, &st) != 0)
 		return err_from_errno(errno);
 	for (off_t at = 0; e == ERR_OK && at < st.st_size;
@@ -465,6 +514,28 @@ consent_spool_wipe(struct consent_spool *s)
 		e = file_pwrite(fd, zeros, sizeof(zeros), at);
 	if (e == ERR_OK && fsync(fd) != 0)
 		e = err_from_errno(errno);
-	drop_dir(s);
 	return e;
+}
+
+/* The keys first: without them the rest is noise. */
+enum err
+consent_spool_finish(struct consent_spool *s)
+{
+	CLEANUP_FD int keys = -1;
+	enum err e = open_file(s, "state", 0, &keys);
+
+	if (e == ERR_OK)
+		e = save_done(s); /* a new file in its place */
+	if (e == ERR_OK)
+		e = overwrite(keys);
+	if (e == ERR_OK)
+		drop_data(s);
+	s->done = e == ERR_OK;
+	return e;
+}
+
+void
+consent_spool_forget(struct consent_spool *s)
+{
+	drop_dir(s);
 }
