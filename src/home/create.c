@@ -12,17 +12,20 @@
 
 #define MAX_FILE 65536
 
+/* Tells that what is there was left by a keygen that did not come to its end,
+ * and may be removed. */
+#define UNFINISHED ".keygen"
+
+static const char *const made[] = { "consent.conf", "reading.key",
+	"accreditation.json", "identity.key" };
+
 static enum err
-make_key(const struct home_create_opts *o, const char *name, const char *seed,
-    struct seal_identity **out)
+save_key(const struct home_create_opts *o, const char *name,
+    const struct seal_identity *id)
 {
 	CLEANUP(free) char *path = file_join(o->dir, name);
-	enum err e = seed ? seal_identity_from_seed(seed, out) :
-			    seal_identity_new(out);
 
-	if (path == NULL)
-		return ERR_NOMEM;
-	return e == ERR_OK ? seal_identity_save(*out, path, o->passphrase) : e;
+	return path ? seal_identity_save(id, path, o->passphrase) : ERR_NOMEM;
 }
 
 static enum err
@@ -105,7 +108,9 @@ make_institution(const struct home_create_opts *o, const struct pubkey *host,
 		seal_random(inst->institution.b, sizeof(inst->institution.b));
 		(void)snprintf(
 		    inst->name, sizeof(inst->name), "%s", o->institution_name);
-		e = make_key(o, "reading.key", NULL, &reading);
+		e = seal_identity_new(&reading);
+		if (e == ERR_OK)
+			e = save_key(o, "reading.key", reading);
 		if (e == ERR_OK)
 			inst->reading = *seal_identity_key(reading);
 	}
@@ -130,38 +135,85 @@ write_conf(const struct home_create_opts *o, const struct joined *inst)
 	return text.err ? text.err : file_create(path, text.p, text.len, 0600);
 }
 
-static enum err
-refuse_existing(const char *dir)
+static bool
+is_there(const char *dir, const char *name)
 {
-	CLEANUP(free) char *path = file_join(dir, "identity.key");
+	CLEANUP(free) char *path = file_join(dir, name);
+
+	return path && access(path, F_OK) == 0;
+}
+
+static enum err
+drop(const char *dir, const char *name)
+{
+	CLEANUP(free) char *path = file_join(dir, name);
 
 	if (path == NULL)
 		return ERR_NOMEM;
-	if (access(path, F_OK) == 0)
-		return err_say(ERR_EXISTS,
-		    "'%s' holds an identity already; choose another folder",
-		    dir);
+	if (unlink(path) != 0 && errno != ENOENT)
+		return err_say(err_from_errno(errno), "cannot remove '%s': %s",
+		    path, strerror(errno));
 	return ERR_OK;
+}
+
+/* With identity.key, which comes last, a home is whole and left alone. */
+static enum err
+begin(const char *dir)
+{
+	CLEANUP(free) char *mark = file_join(dir, UNFINISHED);
+	bool left = is_there(dir, UNFINISHED) && !is_there(dir, "identity.key");
+	enum err e = ERR_OK;
+
+	if (mark == NULL)
+		return ERR_NOMEM;
+	for (size_t i = 0; i < ARRAY_LEN(made) && e == ERR_OK; i++) {
+		if (left)
+			e = drop(dir, made[i]);
+		else if (is_there(dir, made[i]))
+			e = err_say(ERR_EXISTS,
+			    "'%s' holds '%s' already; choose another folder",
+			    dir, made[i]);
+	}
+	return e == ERR_OK ? file_write(mark, "", 0, 0600) : e;
+}
+
+static enum err
+end(const char *dir)
+{
+	enum err e = drop(dir, UNFINISHED);
+
+	return e == ERR_OK ? file_sync_dir(dir) : e;
+}
+
+static enum err
+make_all(const struct home_create_opts *o)
+{
+	CLEANUP(seal_identity_free) struct seal_identity *id = NULL;
+	bool institution = o->institution_name || o->join;
+	struct joined inst = { 0 };
+	enum err e = o->seed ? seal_identity_from_seed(o->seed, &id) :
+			       seal_identity_new(&id);
+
+	if (e == ERR_OK && institution)
+		e = make_institution(o, seal_identity_key(id), &inst);
+	if (e == ERR_OK)
+		e = write_conf(o, institution ? &inst : NULL);
+	return e == ERR_OK ? save_key(o, "identity.key", id) : e;
 }
 
 enum err
 home_create(const struct home_create_opts *o)
 {
-	CLEANUP(seal_identity_free) struct seal_identity *id = NULL;
-	bool institution = o->institution_name || o->join;
-	struct joined inst = { 0 };
 	enum err e = file_mkdirs(o->dir);
 
-	if (e == ERR_OK)
-		e = refuse_existing(o->dir);
 	if (e == ERR_OK && access(o->roots, R_OK) != 0)
 		e = err_say(ERR_NOTFOUND,
 		    "cannot read the trust roots '%s': take client.conf from "
 		    "the operator",
 		    o->roots);
 	if (e == ERR_OK)
-		e = make_key(o, "identity.key", o->seed, &id);
-	if (e == ERR_OK && institution)
-		e = make_institution(o, seal_identity_key(id), &inst);
-	return e == ERR_OK ? write_conf(o, institution ? &inst : NULL) : e;
+		e = begin(o->dir);
+	if (e == ERR_OK)
+		e = make_all(o);
+	return e == ERR_OK ? end(o->dir) : e;
 }
