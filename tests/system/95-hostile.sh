@@ -20,7 +20,7 @@ evil_start() {
 	EVIL=$!
 	until_ok 10 test -e "$W/evil/ready"
 }
-trap '[ -z "$EVIL" ] || kill "$EVIL"; finish' EXIT
+tidy() { [ -z "$EVIL" ] || kill "$EVIL"; }
 through() { # HOME...: their node is the evil one too
 	local h
 	for h; do
