@@ -393,6 +393,11 @@ class Publish(Verb):
     def argv(self, title):
         return self.w.publish_argv(title, self.size)
 
+    def finish(self, title):
+        if self.out:  # it told the result, whatever came then
+            self.status = 0
+        super().finish(title)
+
     def acknowledged(self, title):
         self.w.published(title, self.out)
         self.w.check_sets()
@@ -790,4 +795,5 @@ def main():
     return 0
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())
