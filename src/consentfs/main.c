@@ -43,6 +43,7 @@ struct args {
 	struct fs_opts fs;
 	struct passphrase passphrase;
 	int log_fd;
+	bool lock; /* the mount that is the second operand */
 	bool said; /* the error is printed by another process */
 };
 
@@ -50,9 +51,11 @@ static int
 help(void)
 {
 	printf("usage: consentfs [--home DIR] [-f] [-o OPTION,...] "
-	       "MOUNTPOINT\n\n"
+	       "MOUNTPOINT\n"
+	       "       consentfs lock MOUNTPOINT\n\n"
 	       "Show the document sets that patients let you read as a "
-	       "folder.\n\n");
+	       "folder; lock: make\n"
+	       "everything unreadable at once and end the mount.\n\n");
 	opt_help(opts, ARRAY_LEN(opts));
 	printf("\nmount options:\n"
 	       "  view=plain       document sets, decrypted on read "
@@ -281,6 +284,9 @@ read_args(struct args *a, int argc, char **argv)
 			return err_say(ERR_INVAL,
 			    "unknown option '%s'; see --help",
 			    a->operands.v[i]);
+	a->lock = a->operands.n == 2 && strcmp(a->operands.v[0], "lock") == 0;
+	if (a->lock)
+		return ERR_OK;
 	if (a->operands.n != 1)
 		return err_say(
 		    ERR_INVAL, "give one directory to mount on; see --help");
@@ -296,6 +302,7 @@ static void
 free_args(struct args *a)
 {
 	passphrase_forget(&a->passphrase);
+	keeper_free(a->fs.keeper);
 	if (a->log_fd >= 0)
 		(void)close(a->log_fd);
 	free(a->argv);
@@ -305,6 +312,31 @@ free_args(struct args *a)
 }
 
 /* ---- the run ---- */
+
+static enum err
+settle(void *ctx)
+{
+	const struct args *a = ctx;
+
+	return detach_streams(a->log_fd, given(a, FOREGROUND) != NULL);
+}
+
+/* Begin the processes: returns in the server only, or with an error. */
+static enum err
+begin(struct args *a, int report)
+{
+	const struct keeper_run run = { a->log_fd, settle, a };
+	bool is_server = true;
+	enum err e = keeper_new(a->mountpoint, &a->fs.keeper);
+
+	if (e == ERR_OK)
+		e = keeper_fork(a->fs.keeper, &is_server);
+	if (e != ERR_OK || is_server)
+		return e;
+	if (report >= 0)
+		(void)close(report);
+	exit(keeper_run(a->fs.keeper, &run));
+}
 
 static enum err
 mount_and_serve(struct args *a)
@@ -318,10 +350,12 @@ mount_and_serve(struct args *a)
 		return e;
 	if (!stay && a->log_fd < 0)
 		detach_log();
-	e = fs_open(&a->fs, &fs);
+	e = begin(a, fd);
+	if (e == ERR_OK)
+		e = fs_open(&a->fs, &fs);
 	passphrase_forget(&a->passphrase);
 	if (e == ERR_OK)
-		e = detach_streams(a->log_fd, stay);
+		e = settle(a);
 	if (!stay)
 		detach_report(fd, e);
 	a->said = !stay;
@@ -350,7 +384,7 @@ main(int argc, char **argv)
 		return 0;
 	}
 	if (e == ERR_OK)
-		e = mount_and_serve(&a);
+		e = a.lock ? keeper_lock(a.operands.v[1]) : mount_and_serve(&a);
 	if (e != ERR_OK && !a.said)
 		fprintf(stderr, "consentfs: %s\n", err_detail(e));
 	free_args(&a);

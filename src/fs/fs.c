@@ -67,6 +67,16 @@ init_locks(struct fs *fs)
 	(void)pthread_condattr_destroy(&mono);
 }
 
+/* The revoker's thread.  Without a keeper there shall be no mount. */
+static void
+on_beat(void *ctx)
+{
+	const struct fs *fs = ctx;
+
+	if (!keeper_beat(fs->opts.keeper))
+		(void)kill(getpid(), SIGTERM);
+}
+
 static enum err
 open_gate(struct fs *fs)
 {
@@ -78,6 +88,7 @@ open_gate(struct fs *fs)
 		.ciphertext = fs->opts.ciphertext,
 		.changed = fs_notify_changed,
 		.dark = fs_notify_dark,
+		.beat = on_beat,
 		.ctx = fs,
 	};
 
@@ -119,6 +130,7 @@ open_all(struct fs *fs, const struct fs_opts *opts)
 		e = fs_mount_check(fs->mountpoint);
 	if (e == ERR_OK)
 		e = fs_inodes_init(&fs->inodes);
+	fs->inodes.keeper = opts->keeper;
 	if (e == ERR_OK)
 		e = open_gate(fs);
 	if (e == ERR_OK)
@@ -167,6 +179,38 @@ end_signals(sigset_t *set)
 	(void)sigaddset(set, SIGHUP);
 }
 
+/* Nothing gives data any more: documents, then texts and ciphertext. */
+static void
+make_dark(struct fs *fs)
+{
+	if (atomic_exchange(&fs->dark, true))
+		return;
+	gate_dark(fs->gate);
+	(void)keeper_drop_pages(fs->opts.keeper, fuse_session_fd(fs->session));
+	keeper_dark(fs->opts.keeper);
+}
+
+/* What notifies the kernel ends while requests are still served: it may wait
+ * for one. */
+static void
+stop_threads(struct fs *fs)
+{
+	if (fs->gate_started) {
+		make_dark(fs);
+		gate_stop(fs->gate);
+	}
+	pthread_mutex_lock(&fs->queue_lock);
+	fs->stop = true;
+	pthread_cond_broadcast(&fs->changed_cond);
+	pthread_cond_broadcast(&fs->interrupt_cond);
+	pthread_mutex_unlock(&fs->queue_lock);
+	if (fs->has_notifier)
+		(void)pthread_join(fs->notifier, NULL);
+	if (fs->has_interrupter)
+		(void)pthread_join(fs->interrupter, NULL);
+	fs->has_notifier = fs->has_interrupter = false;
+}
+
 /* Waits for the end; then everything becomes dark, then nothing is served. */
 static void *
 end_run(void *arg)
@@ -178,7 +222,7 @@ end_run(void *arg)
 	end_signals(&set);
 	while (sigwait(&set, &sig) != 0)
 		;
-	gate_stop(fs->gate);
+	stop_threads(fs);
 	fuse_session_exit(fs->session);
 	while (!fs->loop_over) { /* it may be just about to wait */
 		(void)pthread_kill(fs->main, SIGUSR1);
@@ -230,22 +274,6 @@ fs_run(struct fs *fs)
 }
 
 /* ---- closing ---- */
-
-static void
-stop_threads(struct fs *fs)
-{
-	if (fs->gate_started)
-		gate_stop(fs->gate);
-	pthread_mutex_lock(&fs->queue_lock);
-	fs->stop = true;
-	pthread_cond_broadcast(&fs->changed_cond);
-	pthread_cond_broadcast(&fs->interrupt_cond);
-	pthread_mutex_unlock(&fs->queue_lock);
-	if (fs->has_notifier)
-		(void)pthread_join(fs->notifier, NULL);
-	if (fs->has_interrupter)
-		(void)pthread_join(fs->interrupter, NULL);
-}
 
 void
 fs_close(struct fs *fs)

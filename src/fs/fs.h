@@ -19,12 +19,14 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/secret.h"
+#include "keeper/keeper.h"
 
 struct fs;
 
 struct fs_opts {
 	const char *home_dir;   /* see home.h */
 	const char *mountpoint; /* an empty place in the tree, absolute */
+	struct keeper *keeper;  /* in whose server we are; outlives the fs */
 	/* asks for a passphrase; NULL: protected keys are refused */
 	enum err (*ask)(void *ctx, const char *path, struct secret **out);
 	void *ask_ctx;

@@ -52,6 +52,7 @@ struct fs_inode {
 
 struct fs_inodes {
 	pthread_mutex_t lock;
+	struct keeper *keeper; /* is told what was opened; NULL: nobody */
 	struct fs_inode *slot;
 	size_t cap, n; /* cap: a power of two */
 	uint32_t round;
@@ -106,8 +107,9 @@ void fs_inodes_forget(struct fs_inodes *t, uint64_t ino, uint64_t n);
 /**
  * fs_inodes_opened(t, ino):
  * The kernel may have pages of ${ino} from here on.
+ * Errors: NOMEM (there are too many: it must not be opened).
  */
-void fs_inodes_opened(struct fs_inodes *t, uint64_t ino);
+enum err fs_inodes_opened(struct fs_inodes *t, uint64_t ino) must_check;
 
 /**
  * fs_inodes_round(t):
@@ -320,7 +322,8 @@ struct fs {
 	int64_t started;
 	struct gate *gate;
 	struct fuse_session *session;
-	bool mounted, by_helper, gate_started;
+	bool gate_started;
+	atomic_bool dark; /* nothing is read any more, no matter what */
 	struct fs_inodes inodes;
 
 	pthread_mutex_t lock;
@@ -356,7 +359,8 @@ enum err fs_mount_check(const char *path) must_check;
 
 /**
  * fs_mount(fs), fs_unmount(fs):
- * Make the session and mount; the reverse, also of half of it.
+ * Make the session and mount; end the session, also half of it.  The folder
+ * goes when the keeper has ended.
  */
 enum err fs_mount(struct fs *fs) must_check;
 /** fs_unmount(fs): see fs_mount(). */

@@ -192,22 +192,28 @@ fs_inodes_forget(struct fs_inodes *t, uint64_t ino, uint64_t n)
 		x->nlookup -= n < x->nlookup ? n : x->nlookup;
 	} else if (x->ino) {
 		over = x->set;
+		if (x->opened && t->keeper)
+			keeper_forgot(t->keeper, ino);
 		drop_row(t, x);
 	}
 	pthread_mutex_unlock(&t->lock);
 	fs_set_unref(over);
 }
 
-void
+enum err
 fs_inodes_opened(struct fs_inodes *t, uint64_t ino)
 {
+	enum err e = ERR_OK;
 	struct fs_inode *x;
 
 	pthread_mutex_lock(&t->lock);
+	if (t->keeper)
+		e = keeper_opened(t->keeper, ino);
 	x = row_of(t, ino);
-	if (x->ino)
+	if (x->ino && e == ERR_OK)
 		x->opened = true;
 	pthread_mutex_unlock(&t->lock);
+	return e;
 }
 
 uint32_t

@@ -15,7 +15,7 @@
 
 #define OPTIONS                                                                \
 	"ro,nosuid,nodev,noexec,default_permissions"                           \
-	",fsname=consentfs,subtype=consentfs"
+	",subtype=consentfs"
 
 /* ---- what libfuse has to say ---- */
 
@@ -75,14 +75,13 @@ fs_mount_check(const char *path)
 	return ERR_OK;
 }
 
-/* ---- fusermount3, where the user may not open /dev/fuse: libfuse asks it only
- * for the mount ---- */
+/* ---- fusermount3, for root too: one way for all, and nobody has to be able to
+ * unmount later but the process that waits for it ---- */
 
-/* Run fusermount3 with ${argv}; ${env} may be NULL. */
+/* Run fusermount3 with ${argv} and ${env}. */
 static enum err
 run_fusermount(char *const argv[], char *const env[])
 {
-	static char *const no_env[] = { NULL };
 	posix_spawnattr_t attr;
 	sigset_t none;
 	int status = -1, r;
@@ -92,11 +91,11 @@ run_fusermount(char *const argv[], char *const env[])
 	(void)posix_spawnattr_init(&attr);
 	(void)posix_spawnattr_setsigmask(&attr, &none);
 	(void)posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
-	r = posix_spawnp(&pid, argv[0], NULL, &attr, argv, env ? env : no_env);
+	r = posix_spawnp(&pid, argv[0], NULL, &attr, argv, env);
 	(void)posix_spawnattr_destroy(&attr);
 	if (r != 0)
-		return err_say(
-		    ERR_NOTFOUND, "cannot run fusermount3: %s", strerror(r));
+		return err_say(ERR_NOTFOUND,
+		    "cannot run fusermount3: %s; install fuse3", strerror(r));
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	return status == 0 ? ERR_OK : ERR_IO;
@@ -129,16 +128,18 @@ receive_fd(int sock)
 }
 
 static enum err
-mount_by_helper(struct fs *fs, int *out_fd)
+mount_by_helper(const struct fs *fs, int *out_fd)
 {
 	char name[] = "fusermount3", o[] = "-o", dashes[] = "--";
-	char plain[] = OPTIONS, other[] = OPTIONS ",allow_other", env_fd[40];
-	char *argv[] = { name, o, fs->opts.allow_other ? other : plain, dashes,
-		fs->mountpoint, NULL };
+	char options[256], env_fd[40];
+	char *argv[] = { name, o, options, dashes, fs->mountpoint, NULL };
 	char *env[] = { env_fd, NULL };
 	int pair[2];
 	enum err e;
 
+	(void)snprintf(options, sizeof(options), OPTIONS "%s,fsname=%s",
+	    fs->opts.allow_other ? ",allow_other" : "",
+	    keeper_source(fs->opts.keeper));
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0)
 		return err_say(
 		    ERR_IO, "cannot make a socket: %s", strerror(errno));
@@ -158,22 +159,12 @@ mount_by_helper(struct fs *fs, int *out_fd)
 
 /* ---- mounting ---- */
 
-static bool
-may_open_device(void)
-{
-	CLEANUP_FD int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
-
-	return fd >= 0 || errno != EACCES;
-}
-
 static enum err
 new_session(struct fs *fs)
 {
-	char options[] = "-o" OPTIONS;
-	char name[] = "consentfs", other[] = "-oallow_other";
-	char *argv[] = { name, options, other, NULL };
-	struct fuse_args args = FUSE_ARGS_INIT(
-	    fs->opts.allow_other ? 3 : 2, argv);
+	char name[] = "consentfs";
+	char *argv[] = { name, NULL };
+	struct fuse_args args = FUSE_ARGS_INIT(1, argv);
 
 	fuse_set_log_func(on_fuse_log);
 	fs->session = fuse_session_new(&args, &fs_ops, sizeof(fs_ops), fs);
@@ -184,40 +175,28 @@ new_session(struct fs *fs)
 enum err
 fs_mount(struct fs *fs)
 {
-	char device[32];
-	int fd = -1;
+	char name[32];
+	int theirs = -1, ours = -1;
 	enum err e = new_session(fs);
 
+	if (e == ERR_OK)
+		e = mount_by_helper(fs, &theirs);
+	if (e == ERR_OK)
+		e = keeper_hand_over(fs->opts.keeper, theirs, &ours);
 	if (e != ERR_OK)
 		return e;
-	fs->by_helper = !may_open_device();
-	if (fs->by_helper) {
-		e = mount_by_helper(fs, &fd);
-		(void)snprintf(device, sizeof(device), "/dev/fd/%d", fd);
-	}
-	if (e != ERR_OK)
-		return e;
-	if (fuse_session_mount(
-		fs->session, fs->by_helper ? device : fs->mountpoint) != 0)
-		return err_say(ERR_IO, "cannot mount on '%s': %s",
-		    fs->mountpoint, said[0] ? said : "refused");
-	fs->mounted = true;
-	return ERR_OK;
+	(void)snprintf(name, sizeof(name), "/dev/fd/%d", ours);
+	if (fuse_session_mount(fs->session, name) == 0)
+		return ERR_OK;
+	(void)close(ours);
+	return err_say(ERR_IO, "cannot mount on '%s': %s", fs->mountpoint,
+	    said[0] ? said : "refused");
 }
 
 void
 fs_unmount(struct fs *fs)
 {
-	char name[] = "fusermount3", u[] = "-uqz", dashes[] = "--";
-	char *argv[] = { name, u, dashes, fs->mountpoint, NULL };
-
-	if (fs->mounted && !fs->by_helper)
-		fuse_session_unmount(fs->session);
 	if (fs->session)
 		fuse_session_destroy(fs->session); /* closes the device */
 	fs->session = NULL;
-	if (fs->mounted && fs->by_helper &&
-	    run_fusermount(argv, NULL) != ERR_OK)
-		log_debug("fs: it was unmounted already");
-	fs->mounted = false;
 }

@@ -35,8 +35,7 @@ finish_open(struct fs_park *p)
 }
 
 static void
-open_doc(fuse_req_t req, fuse_ino_t ino, struct fs_handle *h,
-    const struct fuse_file_info *fi)
+open_doc(fuse_req_t req, struct fs_handle *h, const struct fuse_file_info *fi)
 {
 	const struct fuse_ctx *ctx = fuse_req_ctx(req);
 	struct fs *fs = h->fs;
@@ -54,8 +53,6 @@ open_doc(fuse_req_t req, fuse_ino_t ino, struct fs_handle *h,
 	p->fi.keep_cache = !fs->opts.direct_io;
 	fs_who(fs, ctx->uid, ctx->pid, &who);
 	gw.app = who.app[0] ? who.app : NULL;
-	/* from here on a revocation looks for pages of it */
-	fs_inodes_opened(&fs->inodes, ino);
 	e = gate_doc_open(fs->gate, h->place.set->gs, h->place.node->number,
 	    &gw, &h->doc, fs_park_done, p);
 	if (e == ERR_PENDING) {
@@ -88,7 +85,7 @@ fs_op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct fs *fs = fuse_req_userdata(req);
 	CLEANUP_PLACE struct fs_place place = { 0 };
 	CLEANUP(fs_handle_unref) struct fs_handle *h = NULL;
-	enum err e = fs_resolve(fs, ino, &place);
+	enum err e = fs->dark ? ERR_INTERRUPTED : fs_resolve(fs, ino, &place);
 
 	if (e == ERR_OK && fs_is_dir(place.node->kind)) {
 		(void)fuse_reply_err(req, EISDIR);
@@ -97,10 +94,13 @@ fs_op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	if (e == ERR_OK &&
 	    ((fi->flags & O_ACCMODE) != O_RDONLY || (fi->flags & O_TRUNC)))
 		e = ERR_READONLY;
+	/* from here on a revocation, or the keeper, looks for pages of it */
+	if (e == ERR_OK)
+		e = fs_inodes_opened(&fs->inodes, ino);
 	if (e == ERR_OK)
 		e = fs_handle_new(fs, &place, &h);
 	if (e == ERR_OK && place.node->kind == FS_DOC) {
-		open_doc(req, ino, h, fi);
+		open_doc(req, h, fi);
 		return;
 	}
 	if (e == ERR_OK)

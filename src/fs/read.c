@@ -100,7 +100,9 @@ fs_op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 	(void)ino;
 	if (size > FS_READ_MAX)
 		size = FS_READ_MAX;
-	if (off < 0 || fs_buffer() == NULL)
+	if (h->fs->dark)
+		fs_reply_err(req, ERR_INTERRUPTED);
+	else if (off < 0 || fs_buffer() == NULL)
 		fs_reply_err(req, off < 0 ? ERR_INVAL : ERR_NOMEM);
 	else if (h->place.node->kind == FS_DOC)
 		read_doc(req, h, (uint64_t)off, size);

@@ -212,6 +212,7 @@ gate_drain_run(void *arg)
 
 		(void)journal_wait(g->journal, done, clock_boot_ms() + 1000);
 		gather(g, done);
+		gate_flush_denied(g, clock_boot_ms(), false);
 		e = drain_once(g, &more);
 		if (e != last && e != ERR_OK)
 			log_error("gate: inquiries wait in the journal: %s",

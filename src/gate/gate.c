@@ -170,15 +170,24 @@ wake_all(struct gate *g)
 }
 
 void
+gate_dark(struct gate *g)
+{
+	if (g->stop)
+		return;
+	g->stop = true; /* first: an open from here on is dark */
+	gate_dark_all(g, ERR_INTERRUPTED);
+}
+
+void
 gate_stop(struct gate *g)
 {
 	pthread_t threads[] = { g->timer, g->drainer, g->lister, g->worker[0],
 		g->worker[1], g->worker[2], g->worker[3] };
 
-	if (g->stop)
+	gate_dark(g);
+	if (g->stopped)
 		return;
-	g->stop = true; /* first: an open from here on is dark */
-	gate_dark_all(g, ERR_INTERRUPTED);
+	g->stopped = true;
 	wake_all(g);
 	for (unsigned i = 0; i < g->started; i++)
 		(void)pthread_join(threads[i], NULL);

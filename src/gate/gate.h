@@ -38,6 +38,9 @@ struct gate_opts {
 	 * drop the kernel's pages of its documents before returning.  Called
 	 * from the revoker thread only. */
 	void (*dark)(void *ctx, const struct event_id *set);
+	/* The revoker goes on: several times a second, from its thread (or
+	 * the one that calls gate_dark()); NULL: nobody asks. */
+	void (*beat)(void *ctx);
 	void *ctx;
 };
 
@@ -55,8 +58,14 @@ enum err gate_open(const struct gate_opts *opts, struct gate **out) must_check;
 enum err gate_start(struct gate *g) must_check;
 
 /**
+ * gate_dark(g):
+ * Make all handles dark, for good.
+ */
+void gate_dark(struct gate *g);
+
+/**
  * gate_stop(g):
- * Make all handles dark, stop the threads, drain the journal into the outbox.
+ * gate_dark(), stop the threads, drain the journal into the outbox.
  * Callbacks have ended when it returns.
  */
 void gate_stop(struct gate *g);

@@ -143,6 +143,7 @@ struct gate {
 	pthread_mutex_t lease_lock; /* one key request at a time */
 
 	atomic_bool stop;
+	bool stopped;
 	atomic_int hurry; /* who waits for a record to be on its way */
 	pthread_t worker[GATE_WORKERS], timer, drainer, lister;
 	atomic_uint started; /* threads that run */

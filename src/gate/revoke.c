@@ -157,6 +157,13 @@ wipe_docs(struct gate *g, const struct event_id *set)
 }
 
 static void
+beat(struct gate *g)
+{
+	if (g->opts.beat)
+		g->opts.beat(g->opts.ctx);
+}
+
+static void
 darken(struct gate *g, const struct event_id *set, bool wipe)
 {
 	int64_t end = clock_boot_ms() + DRAIN_MS;
@@ -174,6 +181,7 @@ darken(struct gate *g, const struct event_id *set, bool wipe)
 	if (wipe)
 		wipe_key(g, set);
 	log_info("gate: set %s is dark", TEXT58(set));
+	beat(g);
 }
 
 /* However a renewal ended without its key, it may be tried again. */
@@ -269,7 +277,6 @@ round_of_the_clock(struct gate *g)
 	while (next_dark(g, &set, &wipe))
 		darken(g, &set, wipe);
 	renew(g, now);
-	gate_flush_denied(g, now, false);
 }
 
 /* When to look again: after a tick, or when a grant begins or ends. */
@@ -317,6 +324,7 @@ gate_timer_run(void *arg)
 		unsigned changes = wait_change(g);
 
 		round_of_the_clock(g);
+		beat(g);
 		if (changes &
 		    (REGISTRY_POLICY | REGISTRY_SETS | REGISTRY_ACCREDIT))
 			gate_list_dirty(g);

@@ -389,9 +389,11 @@ START_TEST(collecting)
 	for (uint32_t i = 0; i < 100; i++) {
 		must_take(1000 + i, i % 2 ? a_set : other_set, i);
 		if (i % 10 < 4)
-			fs_inodes_opened(&table, 1000 + i);
+			ck_assert_int_eq(
+			    fs_inodes_opened(&table, 1000 + i), ERR_OK);
 	}
-	fs_inodes_opened(&table, 5); /* unknown */
+	/* unknown */
+	ck_assert_int_eq(fs_inodes_opened(&table, 5), ERR_OK);
 	for (int again = 0; again < 2; again++) {
 		ck_assert_uint_eq(collect(FS_DARK, a_set, &sum), 20);
 		ck_assert_uint_eq(collect(FS_VANISH, a_set, &sum), 50);

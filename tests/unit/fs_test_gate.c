@@ -239,11 +239,18 @@ gate_start(struct gate *g)
 }
 
 void
+gate_dark(struct gate *g)
+{
+	if (!g->stop)
+		set_dark(g);
+}
+
+void
 gate_stop(struct gate *g)
 {
 	if (g->stop)
 		return;
-	set_dark(g);
+	gate_dark(g);
 	g->stop = true;
 	if (g->started)
 		(void)pthread_join(g->thread, NULL);

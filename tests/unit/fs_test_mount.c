@@ -42,14 +42,31 @@ no_log(enum log_level level, const char *line)
 	(void)line;
 }
 
-/* The server process: tell by ${fd} how the start went, then serve. */
-static void __attribute__((noreturn)) serve(const struct fs_opts *o, int fd)
+static enum err
+settle(void *ctx)
 {
+	(void)ctx;
+	return ERR_OK;
+}
+
+/* The keeper's process, and the server's: tell by ${fd} how the start went,
+ * then serve. */
+static void __attribute__((noreturn)) serve(struct fs_opts *o, int fd)
+{
+	const struct keeper_run run = { -1, settle, NULL };
+	bool is_server = false;
 	struct fs *fs = NULL;
-	enum err e = fs_open(o, &fs);
-	uint8_t report = (uint8_t)e;
+	enum err e = keeper_new(o->mountpoint, &o->keeper);
+	uint8_t report;
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (e == ERR_OK)
+		e = keeper_fork(o->keeper, &is_server);
+	if (e == ERR_OK && !is_server)
+		_exit(keeper_run(o->keeper, &run));
+	if (e == ERR_OK)
+		e = fs_open(o, &fs);
+	report = (uint8_t)e;
 	if (write(fd, &report, 1) != 1)
 		_exit(9);
 	if (e == ERR_OK)
