@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/text.h"
+
 static const struct row {
 	enum err e;
 	const char *name;
@@ -40,6 +42,7 @@ err_say(enum err e, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	text_plain(text);
 	said.e = e;
 	(void)snprintf(said.text, sizeof(said.text), "%s", text);
 	return e;

@@ -22,7 +22,7 @@ enum err {
  * err_say(e, fmt, ...):
  * Keep the formatted text as this thread's error detail and return ${e}.
  * The text names the thing and the remedy; lower case, no full stop, never a
- * name, title or key.  Cut at 511 bytes.
+ * name, title or key.  Cut at 511 bytes; control characters become '?'.
  */
 enum err err_say(enum err e, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/text.h"
+
 /* Set once at start, before any other thread. */
 static const char *prog = "consentfs";
 static enum log_level wanted = LOG_INFO;
@@ -25,16 +27,6 @@ log_set_sink(log_sink sink)
 	sink_fn = sink;
 }
 
-/* Control characters of foreign text must not reach a terminal or forge a
- * second line. */
-static void
-plain(char *s)
-{
-	for (; *s; s++)
-		if ((unsigned char)*s < 0x20 || *s == 0x7f)
-			*s = '?';
-}
-
 void
 log_line(enum log_level level, const char *fmt, ...)
 {
@@ -49,7 +41,7 @@ log_line(enum log_level level, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	plain(text);
+	text_plain(text);
 	if (sink_fn) {
 		sink_fn(level, text);
 		return;

@@ -179,6 +179,19 @@ sequence(const uint8_t *p, size_t left)
 	return 0;
 }
 
+void
+text_plain(char *s)
+{
+	for (; *s; s++) {
+		unsigned char a = (unsigned char)s[0], b = (unsigned char)s[1];
+
+		if (a < 0x20 || a == 0x7f)
+			s[0] = '?';
+		else if (a == 0xc2 && b >= 0x80 && b < 0xa0)
+			s[0] = s[1] = '?';
+	}
+}
+
 bool
 text_is_utf8(const char *s, size_t len)
 {

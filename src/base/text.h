@@ -74,6 +74,13 @@ void text_hex(const void *bytes, size_t len, char *out);
 enum err text_hex_read(const char *s, void *out, size_t len) must_check;
 
 /**
+ * text_plain(s):
+ * Replace what a terminal may obey, or what begins another line, in ${s} by
+ * '?': control characters, also those of two bytes.
+ */
+void text_plain(char *s);
+
+/**
  * text_is_utf8(s, len):
  * Say whether ${len} bytes are UTF-8 without NUL.
  */

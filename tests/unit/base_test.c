@@ -61,6 +61,13 @@ START_TEST(err_table_is_golden)
 }
 END_TEST
 
+START_TEST(err_detail_is_one_harmless_line)
+{
+	(void)err_say(ERR_IO, "'%s'", "a\nb\033[2J\177\302\233c\303\251");
+	ck_assert_str_eq(err_detail(ERR_IO), "'a?b?[2J???c\303\251'");
+}
+END_TEST
+
 START_TEST(err_detail_belongs_to_its_code)
 {
 	ck_assert_int_eq(err_say(ERR_IO, "cannot open '%s'", "x"), ERR_IO);
@@ -409,10 +416,11 @@ int
 main(void)
 {
 	const TTest *const all[] = { err_table_is_golden,
-		err_detail_belongs_to_its_code, bytes_round_trip_and_stick,
-		base58_known_values, base58_refuses, base64_and_utf8,
-		js_is_strict, file_write_replaces_create_refuses,
-		file_write_after_a_crash, file_lock_is_exclusive, clock_texts,
+		err_detail_belongs_to_its_code, err_detail_is_one_harmless_line,
+		bytes_round_trip_and_stick, base58_known_values, base58_refuses,
+		base64_and_utf8, js_is_strict,
+		file_write_replaces_create_refuses, file_write_after_a_crash,
+		file_lock_is_exclusive, clock_texts,
 		conf_reads_and_names_the_line, opt_tables, log_cannot_be_forged,
 		secrets_hold_and_wipe };
 	Suite *s = suite_create("base");

@@ -1,0 +1,315 @@
+"""The set-ups and checks that faults.tsv names."""
+import json
+import os
+import shutil
+import signal
+import subprocess
+
+from faultproxy import Fault
+from table_world import (ENV, NODE, RMS, SERVER, W, Failed, alone, check, consent, item,
+                         replace, setup, sh, tree, wait_for)
+
+
+# ---- keys and configuration ----
+
+@setup
+def home(run, of="ann"):
+    """Nothing is wrong with this home; {key} and {address} are ann's."""
+    run.copy(of)
+    run.names.update(json.loads(consent(W / "ann", "id", "--json")))
+
+
+@setup
+def home_with_passphrase(run):
+    subprocess.run(["consent", "--home", run.names["home"], "keygen", "--roots",
+                    str(W / "rms/client.conf"), "--passphrase-fd", "0"], env=ENV, text=True,
+                   input="correct horse\n", stdout=subprocess.DEVNULL, check=True)
+
+
+@setup
+def key_edited(run, old, new):
+    replace(run.copy("ann") / "identity.key", old, new)
+
+
+@setup
+def key_cut(run):
+    key = run.copy("ann") / "identity.key"
+    key.write_bytes(key.read_bytes()[:40])
+
+
+@setup
+def key_missing(run):
+    (run.copy("ann") / "identity.key").unlink()
+
+
+@setup
+def key_of_another(run):
+    shutil.copy(W / "b1" / "identity.key", run.copy("ann") / "identity.key")
+
+
+@setup
+def conf(run, of, *line):
+    """A line at the end of consent.conf."""
+    with (run.copy(of) / "consent.conf").open("a") as f:
+        f.write(" ".join(line).replace("\\n", "\n").replace("{dir}", run.names["dir"]) + "\n")
+    with open(f"{run.names['home']}/consent.conf") as f:
+        run.names["line"] = len(f.readlines())
+
+
+@setup
+def conf_without(run, key):
+    _without(run.copy("ann") / "consent.conf", key)
+
+
+def _without(path, key):
+    lines = path.read_text().splitlines(True)
+    kept = [s for s in lines if not s.startswith(f"{key} =")]
+    if kept == lines:
+        raise Failed(f"no {key} in {path}")
+    path.write_text("".join(kept))
+
+
+# ---- peers ----
+
+def _point(run, of, key, value):
+    """Let ${key} of a copy of a home name another peer."""
+    path = run.copy(of) / "consent.conf"
+    text = path.read_text().splitlines(True)
+    path.write_text("".join(f"{key} = {value}\n" if s.startswith(f"{key} =") else s
+                            for s in text))
+
+
+@setup
+def peer(run, which, mode):
+    """The node, or the RMS (url), answers in this way only."""
+    if mode == "down":
+        url = "http://127.0.0.1:1"
+    else:
+        fault = Fault(mode)
+        run.undo.append(fault.close)
+        url = fault.url
+    run.names["peer"] = url
+    _point(run, "ann", which, url)
+
+
+@setup
+def other_peer(run, key, of="ann"):
+    """A key of the configuration from another installation's client.conf."""
+    value = run.names["other"] = item(W / "other/client.conf", key)
+    of_node = "other" if key == "node" else "rms"
+    run.names["chain"] = item(W / of_node / "client.conf", "chain")
+    _point(run, of, key, value)
+
+
+@setup
+def other_peer_fresh(run, key):
+    """As before, in a home that knows nothing of the ledger yet."""
+    other_peer(run, key)
+    for name in ("cli", "outbox"):
+        shutil.rmtree(f"{run.names['home']}/{name}")
+
+
+def _server_start(run):
+    log = (W / "consentd.log").open("a")
+    p = subprocess.Popen(["consentd", "serve", "--dir", str(W / "rms")], env=ENV,
+                         stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    _server.append(p)
+    wait_for("the server", lambda: sh("curl", "-sf", f"{RMS}/healthz") or True)
+
+
+_server = []
+
+
+def _server_pid():
+    return _server[-1].pid if _server else SERVER
+
+
+def _server_stop():
+    os.kill(_server_pid(), signal.SIGTERM)
+    if _server:
+        _server[-1].wait(20)
+    else:
+        wait_for("the end of the server", lambda: not os.path.exists(f"/proc/{SERVER}/exe"))
+
+
+@alone
+def server(run, mode):
+    """A mount with a granted set that was not opened yet, and then this."""
+    run.reader()
+    if mode == "stopped":
+        os.kill(_server_pid(), signal.SIGSTOP)
+        run.mend(lambda: os.kill(_server_pid(), signal.SIGCONT))
+        return
+    _server_stop()
+    run.mend(lambda: _server_start(run))
+    if mode != "down":
+        for url in (NODE, RMS):
+            fault = Fault(mode, int(url.rsplit(":", 1)[1]))
+            run.mend(fault.close)
+
+
+# ---- blobs ----
+
+def _damage(paths, how):
+    if not paths:
+        raise Failed("no blob to damage")
+    for p in paths:
+        if how == "missing":
+            p.unlink()
+        elif how == "cut":
+            os.truncate(p, p.stat().st_size // 2)
+        elif how == "altered":
+            with p.open("r+b") as f:
+                f.seek(-20, 2)
+                b = f.read(1)
+                f.seek(-20, 2)
+                f.write(bytes([b[0] ^ 1]))
+
+
+@setup
+def blob_in_store(run, how):
+    """A document's sealed bytes at the RMS; the list of documents is whole."""
+    run.reader()
+    _damage(run.blobs(W / "rms/blobs"), how)
+
+
+@setup
+def blob_in_cache(run, how):
+    """Read once, then damaged; the kernel keeps no page of it."""
+    home, at = run.reader("-o", "direct_io")
+    run.read_doc()
+    _damage(run.blobs(home / "cache"), how)
+
+
+@setup
+def blob_in_cache_while_open(run, how):
+    """The reader has it open already."""
+    home, at = run.reader("-o", "direct_io")
+    run.hold_open()
+    _damage(run.blobs(home / "cache"), how)
+
+
+# ---- patients, cards, hosts ----
+
+@setup
+def unaccredited(run):
+    """A clinic that the operator has not let in."""
+    sh("consent", "--home", run.names["home"], "keygen", "--roots", W / "rms/client.conf",
+       "--unprotected", "--institution", "Clinic C", "--host", "c1")
+    home = run.dir / "home"
+    consent(home, "alias", W / "ann.card", "Ann")
+
+
+# ---- grants and clocks ----
+
+@setup
+def grant_expired(run):
+    home = run.spare("b")
+    run.make_doc()
+    run.publish([run.doc], "--until", "1d")
+    at = run.mount(home)
+    run.names["doc"] = str(run.listed(at) / "report.pdf")
+    run.hold_open()
+    run.decide("grant", "--until", "2s")
+    wait_for("the end of the listing", lambda: not os.path.exists(run.names["doc"]))
+
+
+# ---- mount points, devices, two at once ----
+
+@setup
+def mount_point(run, kind):
+    run.spare("b")
+    at = run.dir / "m"
+    if kind == "file":
+        at.write_text("")
+    elif kind == "free":
+        at.mkdir()
+
+
+@setup
+def mounted(run, *options):
+    """Somebody else has the home, the cache and the mount point."""
+    run.mount(run.spare("b"), *options)
+
+
+@setup
+def second_server(run):
+    """Another consentd serves the directory."""
+    run.names["server"] = str(W / "rms")
+
+
+@setup
+def cache_shared(run):
+    """Two hosts are configured to use one cache."""
+    first = run.spare("b")
+    run.mount(first)
+    second = run.spare("b")
+    replace(second / "consent.conf", "[practitioners]",
+            f"[mount]\ncache_dir = {first}/cache\n[practitioners]")
+    run.names["cache"] = f"{first}/cache"
+    (run.dir / "m").mkdir()
+
+
+# ---- names ----
+
+NAMES = {
+    "dots": ["..."],
+    "backslash": ["a\\b.pdf"],
+    "control": ["a\x01b.pdf"],
+    "newline": ["a\nb.pdf"],
+    "not-utf8": [b"a\xff.pdf"],
+    "long": ["x" * 251 + ".pdf"],
+    "case": ["Report.pdf", "report.pdf"],
+    "unicode": ["caf\u00e9.pdf", "cafe\u0301.pdf"],
+    "windows": ["CON", "aux.txt", "trailing. ", "a:b", "q?.pdf"],
+    "bidi": ["a\u202efdp.exe"],
+    "device": ["con.pdf"],
+}
+
+
+@setup
+def files(run, kind):
+    """A folder with files of such names."""
+    run.spare("a")
+    top = run.dir / "files"
+    top.mkdir()
+    for i, name in enumerate(NAMES[kind]):
+        with open(os.fsencode(top) + b"/" + os.fsencode(name), "wb") as f:
+            f.write(b"content %d" % i)
+
+
+# ---- checks ----
+
+@check
+def home_again(run):
+    """With what it was before, the home works and lost nothing."""
+    home = run.dir / "home"
+    for name in ("consent.conf", "identity.key"):
+        shutil.copy(W / "ann" / name, home / name)
+    if tree(W / "ann" / "cards") != tree(home / "cards"):
+        return "the cards changed"
+    consent(home, "status")
+
+
+@check
+def doc_reads(run):
+    """Without the fault the document reads, byte for byte."""
+    for fn in reversed(run.faults):
+        fn()
+    run.faults = []
+    wait_for("the document", lambda: run.read_doc() == run.doc.read_bytes(), 40)
+
+
+@check
+def held_reads(run):
+    """What was open before the fault still gives its bytes."""
+    run.held.seek(0)
+    if run.held.read() != run.doc.read_bytes():
+        return "the open file reads otherwise"
+
+
+@check
+def nothing_out(run):
+    """Not a byte came out."""
+    if run.stdout:
+        return f"{len(run.stdout)} bytes came out"
