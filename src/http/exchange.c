@@ -21,12 +21,15 @@ void *
 http_exchange_new(void *cls, const char *uri, struct MHD_Connection *conn)
 {
 	struct http_exchange *x = calloc(1, sizeof(*x));
+	const union MHD_ConnectionInfo *i = MHD_get_connection_info(
+	    conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 	char *query;
 
 	if (x == NULL)
 		return NULL;
 	x->l = cls;
 	x->conn = conn;
+	x->place = i ? i->socket_context : NULL;
 	x->raw = strdup(uri);
 	x->work = strdup(uri);
 	if (x->raw == NULL || x->work == NULL) {
@@ -39,6 +42,7 @@ http_exchange_new(void *cls, const char *uri, struct MHD_Connection *conn)
 	x->req.path = x->raw;
 	x->req.query = query ? query : "";
 	x->req.impl = x;
+	http_conn_waits(x, 0);
 	return x;
 }
 
@@ -75,6 +79,7 @@ static enum MHD_Result
 answer(struct http_exchange *x)
 {
 	count_running(x, true);
+	http_conn_rests(x);
 	for (;;) {
 		unsigned wakes = atomic_load(&x->l->wakes);
 		struct http_reply reply = { .status = 200, .fd = -1 };
@@ -128,6 +133,7 @@ static enum MHD_Result
 take_body(struct http_exchange *x, const char *data, size_t *size)
 {
 	x->passed += *size;
+	http_conn_moves(x, *size);
 	if (x->passed > max_body(x))
 		too_big(x);
 	else if (x->refused == ERR_OK)
@@ -171,5 +177,6 @@ http_exchange_end(void *cls, struct MHD_Connection *conn, void **con_cls,
 	if (x == NULL)
 		return;
 	count_running(x, false);
+	http_conn_waits(x, 0); /* for the next request */
 	exchange_free(x);
 }

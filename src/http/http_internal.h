@@ -21,10 +21,20 @@ struct http_arg {
 	const char *name, *value;
 };
 
+/* A connection, from accept to close; all of it under the listener's lock. */
+struct http_conn {
+	struct http_conn *prev, *next;
+	int fd;
+	bool cut;
+	int64_t since;  /* we wait for the peer since then; 0: it for us */
+	uint64_t moved; /* bytes, since then */
+};
+
 struct http_exchange {
 	struct http_listener *l;
 	struct MHD_Connection *conn;
-	char *raw;  /* the request target as sent, cut at '?' */
+	struct http_conn *place; /* NULL: there was no memory for it */
+	char *raw;               /* the request target as sent, cut at '?' */
 	char *work; /* the same, taken apart and decoded in place */
 	struct http_request req;
 	const struct http_route *route; /* NULL: the fallback's */
@@ -55,6 +65,11 @@ struct http_listener {
 	pthread_cond_t changed;       /* list, running or closing */
 	struct http_exchange *parked; /* lock */
 	size_t running;               /* lock: requests being answered */
+	struct http_conn *conns;      /* lock */
+	unsigned nconns;              /* lock */
+	unsigned dying;               /* lock: of them, cut off already */
+	unsigned cut;                 /* lock: not told to the operator yet */
+	int64_t say_at;               /* lock: not before */
 	pthread_t ticker;
 	bool ticking;
 };
@@ -86,6 +101,39 @@ enum MHD_Result http_exchange_run(void *cls, struct MHD_Connection *conn,
  */
 void http_exchange_end(void *cls, struct MHD_Connection *conn, void **con_cls,
     enum MHD_RequestTerminationCode why);
+
+/**
+ * http_conns_notify(cls, conn, ctx, what):
+ * A connection of listener ${cls} begins or ends.
+ */
+void http_conns_notify(void *cls, struct MHD_Connection *conn, void **ctx,
+    enum MHD_ConnectionNotificationCode what);
+
+/**
+ * http_conns_tick_locked(l):
+ * Cut off the connections that keep us waiting for too long; return how many
+ * were cut off that the operator is to be told of now.
+ */
+unsigned http_conns_tick_locked(struct http_listener *l);
+
+/**
+ * http_conn_waits(x, moved):
+ * From now on we wait for the peer of ${x}: for bytes of its request, or for
+ * the ${moved} bytes of its answer to be taken.
+ */
+void http_conn_waits(struct http_exchange *x, uint64_t moved);
+
+/**
+ * http_conn_moves(x, n):
+ * ${n} more bytes came.
+ */
+void http_conn_moves(struct http_exchange *x, uint64_t n);
+
+/**
+ * http_conn_rests(x):
+ * From now on the peer waits for us.
+ */
+void http_conn_rests(struct http_exchange *x);
 
 /**
  * http_route_find(x):

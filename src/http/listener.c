@@ -120,8 +120,9 @@ start_daemon(struct http_listener *l, int fd, const char *cert, const char *key)
 	    MHD_OPTION_PER_IP_CONNECTION_LIMIT, o->max_per_address,
 	    MHD_OPTION_CONNECTION_TIMEOUT, o->idle_s,
 	    MHD_OPTION_URI_LOG_CALLBACK, http_exchange_new, l,
-	    MHD_OPTION_NOTIFY_COMPLETED, http_exchange_end, l, MHD_OPTION_ARRAY,
-	    cert ? tls : none, MHD_OPTION_END);
+	    MHD_OPTION_NOTIFY_COMPLETED, http_exchange_end, l,
+	    MHD_OPTION_NOTIFY_CONNECTION, http_conns_notify, l,
+	    MHD_OPTION_ARRAY, cert ? tls : none, MHD_OPTION_END);
 	if (l->daemon)
 		return ERR_OK;
 	return err_say(ERR_IO, "cannot start the listener%s",

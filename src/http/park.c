@@ -9,9 +9,10 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "http/http_internal.h"
 
-#define TICK_MS 1000 /* longest sleep while something is parked */
+#define TICK_MS 1000 /* longest sleep */
 
 static void
 list_locked(struct http_exchange *x, int64_t until)
@@ -65,11 +66,11 @@ http_wake(struct http_listener *l)
 	(void)pthread_mutex_unlock(&l->lock);
 }
 
-/* Resume what is due and return how long to sleep; -1: until a change. */
+/* Resume what is due and return how long to sleep. */
 static int64_t
 resume_due_locked(struct http_listener *l)
 {
-	int64_t now = clock_boot_ms(), sleep = -1;
+	int64_t now = clock_boot_ms(), sleep = TICK_MS;
 	struct http_exchange *x, *next;
 
 	for (x = l->parked; x; x = next) {
@@ -78,10 +79,10 @@ resume_due_locked(struct http_listener *l)
 		next = x->next;
 		if (left <= 0)
 			resume_locked(x);
-		else if (sleep < 0 || left < sleep)
+		else if (left < sleep)
 			sleep = left;
 	}
-	return sleep > TICK_MS ? TICK_MS : sleep;
+	return sleep;
 }
 
 static void
@@ -89,10 +90,6 @@ wait_locked(struct http_listener *l, int64_t ms)
 {
 	struct timespec t;
 
-	if (ms < 0) {
-		(void)pthread_cond_wait(&l->changed, &l->lock);
-		return;
-	}
 	(void)clock_gettime(CLOCK_MONOTONIC, &t);
 	t.tv_sec += ms / 1000;
 	t.tv_nsec += ms % 1000 * 1000000;
@@ -103,14 +100,33 @@ wait_locked(struct http_listener *l, int64_t ms)
 	(void)pthread_cond_timedwait(&l->changed, &l->lock, &t);
 }
 
+/* No log is written under the lock. */
+static void
+tell_cut(struct http_listener *l, unsigned cut)
+{
+	unsigned open = l->nconns;
+
+	(void)pthread_mutex_unlock(&l->lock);
+	log_warn("http: port %u: %u connections were too slow or too many and "
+		 "were cut off; %u are open",
+	    l->port, cut, open);
+	(void)pthread_mutex_lock(&l->lock);
+}
+
 void *
 http_park_ticker(void *arg)
 {
 	struct http_listener *l = arg;
 
 	(void)pthread_mutex_lock(&l->lock);
-	while (!atomic_load(&l->closing))
-		wait_locked(l, resume_due_locked(l));
+	while (!atomic_load(&l->closing)) {
+		unsigned cut = http_conns_tick_locked(l);
+
+		if (cut > 0)
+			tell_cut(l, cut);
+		else
+			wait_locked(l, resume_due_locked(l));
+	}
 	(void)pthread_mutex_unlock(&l->lock);
 	return NULL;
 }

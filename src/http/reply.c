@@ -130,6 +130,7 @@ http_send(struct http_exchange *x, enum err e, struct http_reply *r)
 		*r = (struct http_reply){ .fd = -1 };
 		error_reply(e, e == x->refused ? x->refused_status : 0, r);
 	}
+	http_conn_waits(x, r->fd >= 0 ? r->length : r->body.len);
 	res = make_response(r);
 	if (res && add_headers(res, r, atomic_load(&x->l->closing)))
 		sent = MHD_queue_response(x->conn, r->status, res);

@@ -536,6 +536,7 @@ main(void)
 	suite_add_tcase(s, t);
 	suite_add_tcase(s, park_tests());
 	suite_add_tcase(s, client_tests());
+	suite_add_tcase(s, slow_tests());
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);

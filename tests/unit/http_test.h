@@ -30,5 +30,6 @@ void raw(const char *bytes, size_t len, char *out, size_t cap);
 
 TCase *park_tests(void);
 TCase *client_tests(void);
+TCase *slow_tests(void);
 
 #endif
