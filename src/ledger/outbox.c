@@ -131,6 +131,10 @@ ledger_row_get(struct ledger_outbox *o, struct db_txn *t, uint64_t seq,
 	rd_copy(&r, out->id.b, sizeof(out->id.b));
 	out->json = (const char *)r.p;
 	out->json_len = r.left;
+	if (r.err && t->err == ERR_OK)
+		t->err = err_say(ERR_CORRUPT,
+		    "a row of the outbox is damaged; restore the home from a "
+		    "backup");
 	return r.err == ERR_OK;
 }
 
@@ -274,7 +278,8 @@ find_old_id(void *ctx, struct db_val key, struct db_val value)
 {
 	struct purge *p = ctx;
 
-	if (value.n == 8 && /* the walk found the rows in order */
+	/* the walk found the rows in order */
+	if (value.n == 8 && key.n == sizeof(struct tx_id) &&
 	    bsearch(value.p, p->rows.p, p->rows.len / 8, 8, compare_seq))
 		buf_put(&p->ids, key.p, sizeof(struct tx_id));
 	return p->ids.err == ERR_OK;
