@@ -145,7 +145,8 @@ uint64_t consentd_feed_last(struct consentd_store *s, struct db_txn *t);
 
 /**
  * consentd_feed_stage(s, t, id):
- * How far an event has got, 0 if it was never seen.
+ * How far an event has got, 0 if it was never seen.  ${t}->err is CORRUPT
+ * after a damaged row.
  */
 int consentd_feed_stage(
     struct consentd_store *s, struct db_txn *t, const struct event_id *id);

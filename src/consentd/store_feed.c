@@ -4,6 +4,7 @@
 #include "consentd/store.h"
 
 #define NO_PARTY 255
+#define SEEN     (1 + sizeof(struct tx_id)) /* a row of that table */
 
 static void
 row_write(const struct consentd_feed_row *row, struct buf *out)
@@ -19,6 +20,13 @@ row_write(const struct consentd_feed_row *row, struct buf *out)
 	buf_u8(out, row->has_party ? (uint8_t)row->party : NO_PARTY);
 	buf_put(out, row->institution.b, sizeof(row->institution.b));
 	buf_str(out, row->group);
+}
+
+static bool
+is_known(const struct consentd_feed_row *row)
+{
+	return row->stage >= CONSENTD_SEEN && row->stage <= CONSENTD_FINAL &&
+	    row->type <= EVENT_ACCREDIT && row->party <= EVENT_ANYONE;
 }
 
 static enum err
@@ -40,7 +48,7 @@ row_read(const struct buf *in, struct consentd_feed_row *row)
 	row->has_party = party != NO_PARTY;
 	row->party = row->has_party ? party : EVENT_INSTITUTION;
 	rd_copy(&r, row->institution.b, sizeof(row->institution.b));
-	if (r.err || r.left >= sizeof(row->group))
+	if (r.err || r.left >= sizeof(row->group) || !is_known(row))
 		return ERR_CORRUPT;
 	memcpy(row->group, r.p, r.left);
 	row->group[r.left] = '\0';
@@ -62,10 +70,17 @@ consentd_feed_stage(
     struct consentd_store *s, struct db_txn *t, const struct event_id *id)
 {
 	struct db_val v;
+	int stage;
 
-	if (!db_get(t, s->seen, DB_VAL(id), &v) || v.n == 0)
+	if (!db_get(t, s->seen, DB_VAL(id), &v))
 		return 0;
-	return *(const uint8_t *)v.p;
+	stage = v.n == SEEN ? *(const uint8_t *)v.p : 0;
+	if (stage >= CONSENTD_SEEN && stage <= CONSENTD_FINAL)
+		return stage;
+	t->err = err_say(ERR_CORRUPT,
+	    "a row of table 'seen' is damaged; restore the directory from a "
+	    "backup");
+	return 0;
 }
 
 /* Note the stage; the transaction of the first sight is remembered. */
@@ -74,10 +89,10 @@ mark(struct consentd_store *s, struct db_txn *t,
     const struct consentd_feed_row *row)
 {
 	struct tx_id first = row->tx;
-	uint8_t value[1 + sizeof(first.b)];
+	uint8_t value[SEEN];
 	struct db_val v;
 
-	if (db_get(t, s->seen, DB_VAL(&row->id), &v) && v.n == sizeof(value)) {
+	if (db_get(t, s->seen, DB_VAL(&row->id), &v)) {
 		memcpy(first.b, (const uint8_t *)v.p + 1, sizeof(first.b));
 		if (row->stage == CONSENTD_FINAL)
 			consentd_store_unhold(s, t, &first);
