@@ -37,6 +37,7 @@ enum err seal_identity_new(struct seal_identity **out) must_check;
  * seal_identity_from_seed(phrase, out):
  * Derive the identity of a Waves wallet seed phrase (UTF-8):
  * clamp(SHA-256(secureHash(u32 0 || phrase))).
+ * Errors: INVAL (not UTF-8), NOMEM.
  */
 enum err seal_identity_from_seed(
     const char *phrase, struct seal_identity **out) must_check;
