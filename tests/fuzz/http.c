@@ -152,6 +152,10 @@ const char *__real_MHD_lookup_connection_value(
     struct MHD_Connection *c, enum MHD_ValueKind kind, const char *key);
 const char *__wrap_MHD_lookup_connection_value(
     struct MHD_Connection *c, enum MHD_ValueKind kind, const char *key);
+const union MHD_ConnectionInfo *__real_MHD_get_connection_info(
+    struct MHD_Connection *c, enum MHD_ConnectionInfoType what, ...);
+const union MHD_ConnectionInfo *__wrap_MHD_get_connection_info(
+    struct MHD_Connection *c, enum MHD_ConnectionInfoType what, ...);
 enum MHD_Result __real_http_send(
     struct http_exchange *x, enum err e, struct http_reply *reply);
 enum MHD_Result __wrap_http_send(
@@ -166,6 +170,16 @@ __wrap_MHD_lookup_connection_value(
 	if (c != FAKE)
 		return __real_MHD_lookup_connection_value(c, kind, key);
 	return strcmp(key, "Content-Length") == 0 && *length ? length : NULL;
+}
+
+/* As if there had been no memory for its place among the others. */
+const union MHD_ConnectionInfo *
+__wrap_MHD_get_connection_info(
+    struct MHD_Connection *c, enum MHD_ConnectionInfoType what, ...)
+{
+	static const union MHD_ConnectionInfo none;
+
+	return c == FAKE ? &none : __real_MHD_get_connection_info(c, what);
 }
 
 static unsigned answers;
