@@ -18,15 +18,16 @@ struct secret;
 /**
  * secret_init():
  * Once, first in main(): start libsodium, forbid core dumps, make the process
- * not dumpable.
+ * not dumpable, let it lock as much memory as it may.
  * Errors: IO (libsodium or the kernel refused).
  */
 enum err secret_init(void) must_check;
 
 /**
  * secret_new(len, out):
- * Store in ${out} a zeroed secret of ${len} bytes.
- * Errors: NOMEM (RLIMIT_MEMLOCK).
+ * Store in ${out} a zeroed secret of ${len} bytes.  Those of up to 64 bytes
+ * share a page.
+ * Errors: NOMEM (RLIMIT_MEMLOCK: nothing is kept in memory that is not locked).
  */
 enum err secret_new(size_t len, struct secret **out) must_check;
 

@@ -22,16 +22,11 @@ stop_signals(sigset_t *out)
 	(void)sigaddset(out, SIGINT);
 }
 
-/* Keys in use are kept in locked memory: have as much as we may. */
 static void
-raise_limits(void)
+raise_limit(void)
 {
 	struct rlimit l;
 
-	if (getrlimit(RLIMIT_MEMLOCK, &l) == 0 && l.rlim_cur != l.rlim_max) {
-		l.rlim_cur = l.rlim_max;
-		(void)setrlimit(RLIMIT_MEMLOCK, &l);
-	}
 	if (getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur != l.rlim_max) {
 		l.rlim_cur = l.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &l);
@@ -424,7 +419,7 @@ consentd_serve(int argc, char **argv)
 		return e;
 	stop_signals(&set);
 	(void)pthread_sigmask(SIG_BLOCK, &set, NULL);
-	raise_limits();
+	raise_limit();
 	e = load(&s, dir);
 	if (e == ERR_OK)
 		e = enter_jail(&s, dir, no_sandbox);

@@ -3,7 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
@@ -16,6 +18,8 @@
 #include "base/opt.h"
 #include "base/secret.h"
 #include "base/text.h"
+
+#define SMALL_SECRET 64
 
 static char dir[] = "/tmp/base-test-XXXXXX";
 
@@ -412,6 +416,64 @@ START_TEST(secrets_hold_and_wipe)
 }
 END_TEST
 
+/* Keys share pages: many of them fit into what a user may lock. */
+START_TEST(small_secrets_share_pages)
+{
+	static struct secret *s[5000];
+	struct secret *again = NULL;
+	const uint8_t *before;
+	uint32_t n;
+
+	for (n = 0; n < ARRAY_LEN(s); n++)
+		ck_assert_int_eq(secret_copy(&n, sizeof(n), &s[n]), ERR_OK);
+	before = secret_view(s[7]);
+	secret_free(s[7]);
+	ck_assert_mem_eq(before, "\0\0\0\0", 4); /* the page is in use */
+	ck_assert_int_eq(secret_new(SMALL_SECRET, &again), ERR_OK);
+	memset(secret_bytes(again), 255, SMALL_SECRET);
+	for (n = 0; n < ARRAY_LEN(s); n++) {
+		if (n == 7)
+			continue;
+		ck_assert_mem_eq(secret_view(s[n]), &n, sizeof(n));
+		secret_free(s[n]);
+	}
+	secret_free(again);
+	ck_assert_int_eq(secret_new(SMALL_SECRET + 1, &again), ERR_OK);
+	secret_free(again);
+}
+END_TEST
+
+static int
+without_locked_memory(size_t len)
+{
+	const struct rlimit none = { 0, 0 };
+	struct secret *s = NULL;
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (setrlimit(RLIMIT_MEMLOCK, &none) != 0 ||
+		    (geteuid() == 0 && setuid(65534) != 0))
+			_exit(200);
+		_exit((int)secret_new(len, &s));
+	}
+	return waitpid(pid, &status, 0) == pid ? status : -1;
+}
+
+START_TEST(no_secret_in_memory_that_is_not_locked)
+{
+	int small = without_locked_memory(32);
+	int large = without_locked_memory(5000);
+
+#ifdef WITH_SANITIZER /* in which mlock() does nothing */
+	return;
+#endif
+	ck_assert(WIFEXITED(small) && WIFEXITED(large));
+	ck_assert_int_eq(WEXITSTATUS(small), ERR_NOMEM);
+	ck_assert_int_eq(WEXITSTATUS(large), ERR_NOMEM);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -422,7 +484,8 @@ main(void)
 		file_write_replaces_create_refuses, file_write_after_a_crash,
 		file_lock_is_exclusive, clock_texts,
 		conf_reads_and_names_the_line, opt_tables, log_cannot_be_forged,
-		secrets_hold_and_wipe };
+		secrets_hold_and_wipe, small_secrets_share_pages,
+		no_secret_in_memory_that_is_not_locked };
 	Suite *s = suite_create("base");
 	SRunner *r = srunner_create(s);
 	char remove[300];
