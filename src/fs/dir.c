@@ -178,7 +178,7 @@ list(fuse_req_t req, size_t size, off_t off, struct fuse_file_info *fi,
 		fs_reply_err(req, e);
 		return;
 	}
-	if (fuse_reply_buf(req, l.p, l.used) == 0)
+	if (fs_reply_buffer(req, l.used) == 0)
 		return;
 	for (size_t i = 0; i < l.ntaken; i++) /* the kernel did not get it */
 		fs_inodes_forget(&h->fs->inodes, l.taken[i], 1);

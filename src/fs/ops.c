@@ -14,6 +14,15 @@ fs_reply_err(fuse_req_t req, enum err e)
 	(void)fuse_reply_err(req, err_errno(e));
 }
 
+int
+fs_reply_buffer(fuse_req_t req, size_t n)
+{
+	int r = fuse_reply_buf(req, (const char *)fs_buffer(), n);
+
+	sodium_memzero(fs_buffer(), n);
+	return r;
+}
+
 /* ---- what the kernel may keep ---- */
 
 static void

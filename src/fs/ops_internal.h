@@ -19,6 +19,13 @@ extern const struct fuse_lowlevel_ops fs_ops;
  */
 void fs_reply_err(fuse_req_t req, enum err e);
 
+/**
+ * fs_reply_buffer(req, n):
+ * Reply the first ${n} bytes of fs_buffer() and wipe them: between two requests
+ * no plaintext stands there.  Returns what fuse_reply_buf() does.
+ */
+int fs_reply_buffer(fuse_req_t req, size_t n);
+
 /* ---- fs/dir.c ---- */
 
 /**

@@ -11,7 +11,7 @@ reply_doc(fuse_req_t req, struct gate_doc *doc, enum err e, size_t n)
 		fs_reply_err(req, e);
 		return;
 	}
-	(void)fuse_reply_buf(req, (const char *)fs_buffer(), n);
+	(void)fs_reply_buffer(req, n);
 	gate_doc_read_end(doc);
 }
 
@@ -76,7 +76,7 @@ read_blob(fuse_req_t req, struct fs_handle *h, uint64_t off, size_t size)
 	    h->place.node->number, off, fs_buffer(), size, &n);
 
 	if (e == ERR_OK)
-		(void)fuse_reply_buf(req, (const char *)fs_buffer(), n);
+		(void)fs_reply_buffer(req, n);
 	else
 		fs_reply_err(req, e);
 }
