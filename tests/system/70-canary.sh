@@ -28,32 +28,10 @@ until_ok 10 refused
 until_ok 10 history_has ann '.kind == "denied"'
 unmount "$W/mnt"
 server_stop
-python3 - "$K" "$W/rms" "$W/a1" "$W/b1" "$W/ann" "$W" <<'P'
-import base64, os, sys
-k = sys.argv[1].encode()
-roots = sys.argv[2:6]
-def b58(b):
-    a = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-    n, r = int.from_bytes(b, "big"), b""
-    while n: n, m = divmod(n, 58); r = a[m:m+1] + r
-    return r
-needles = {"raw": k, "base58": b58(k), "utf16": k.decode().encode("utf-16le")}
-for i in range(3):  # the three alignments of base64, without the edges
-    needles[f"base64/{i}"] = base64.b64encode(b"x" * i + k)[2 if i else 0:][2 if i == 2 else 0:].rstrip(b"=")[:-1]
-files = hits = 0
-for root in roots + [sys.argv[6]]:
-    for d, sub, names in os.walk(root):
-        if root == sys.argv[6]:
-            sub[:] = []
-            names = [n for n in names if n.endswith(".log")]
-        for n in names:
-            p = os.path.join(d, n)
-            if n == "consent.conf": continue      # the map of practitioners, written by us
-            files += 1
-            data = open(p, "rb").read()
-            for what, s in needles.items():
-                if s in data or s in n.encode():
-                    hits += 1; print("HIT", what, p)
-print(f"figure: canary hits: {hits} in {files} files (ledger, databases, cache, journal, logs)")
-sys.exit(1 if hits or files < 20 else 0)
-P
+rm "$W/b1/consent.conf" # the map of practitioners, written by us
+out=$(python3 "$TOP/tests/system/needles.py" files canary="$K" -- "$W/rms" "$W/a1" "$W/b1" "$W/ann" "$W"/*.log) || {
+	echo "$out"
+	fail "found"
+}
+figure "canary hits: $out (ledger, databases, cache, journal, logs)"
+[ "$(cut -d' ' -f3 <<<"$out")" -ge 20 ]
