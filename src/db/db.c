@@ -8,10 +8,12 @@
 #include "base/file.h"
 #include "db/db_internal.h"
 
-#define MAX_TABLES  32
 #define MAX_READERS 510
 #define PAGE        4096
-#define META        "meta" /* our own table, beside the ${MAX_TABLES} of callers */
+#define REOPEN_MS   500
+#define META                                                                   \
+	"meta" /* our own table, beside the ${DB_MAX_TABLES} of callers        \
+		*/
 
 enum err
 db_err(const struct db *d, int rc, const char *what)
@@ -34,7 +36,7 @@ db_err(const struct db *d, int rc, const char *what)
 		{ MDB_PAGE_NOTFOUND, ERR_CORRUPT,
 		    "; restore it or rebuild it" },
 		{ MDB_INCOMPATIBLE, ERR_CORRUPT, "; restore it or rebuild it" },
-		{ MDB_PANIC, ERR_IO, "; start the program again" },
+		{ MDB_PANIC, ERR_IO, "; a write failed, it is opened anew" },
 		{ MDB_BAD_VALSIZE, ERR_INVAL, "" },
 		{ MDB_DBS_FULL, ERR_INVAL, "" },
 		{ MDB_BAD_DBI, ERR_INVAL, "" },
@@ -54,15 +56,15 @@ db_err(const struct db *d, int rc, const char *what)
 
 /* The first use: only an environment without any table may take our name. */
 static enum err
-write_format(struct db *d, MDB_txn *txn, const struct db_opts *opts)
+write_format(struct db *d, MDB_txn *txn)
 {
 	CLEANUP_BUF struct buf v = { 0 };
 	MDB_val key = { 6, (char[]){ "format" } }, val;
 	MDB_dbi meta;
 	int rc;
 
-	buf_u32(&v, opts->version);
-	buf_str(&v, opts->format);
+	buf_u32(&v, d->opts.version);
+	buf_str(&v, d->opts.format);
 	if (v.err)
 		return v.err;
 	val = (MDB_val){ v.len, v.p };
@@ -73,9 +75,9 @@ write_format(struct db *d, MDB_txn *txn, const struct db_opts *opts)
 }
 
 static enum err
-read_format(
-    struct db *d, MDB_txn *txn, MDB_dbi meta, const struct db_opts *opts)
+read_format(struct db *d, MDB_txn *txn, MDB_dbi meta)
 {
+	const struct db_opts *opts = &d->opts;
 	MDB_val key = { 6, (char[]){ "format" } }, val;
 	size_t n = strlen(opts->format);
 	uint32_t version;
@@ -100,14 +102,14 @@ read_format(
 }
 
 static enum err
-check_format_in(struct db *d, MDB_txn *txn, const struct db_opts *opts)
+check_format_in(struct db *d, MDB_txn *txn)
 {
 	MDB_stat st;
 	MDB_dbi dbi;
 	int rc = mdb_dbi_open(txn, META, 0, &dbi);
 
 	if (rc == 0)
-		return read_format(d, txn, dbi, opts);
+		return read_format(d, txn, dbi);
 	if (rc != MDB_NOTFOUND)
 		return db_err(d, rc, "open");
 	rc = mdb_dbi_open(txn, NULL, 0, &dbi);
@@ -119,12 +121,12 @@ check_format_in(struct db *d, MDB_txn *txn, const struct db_opts *opts)
 		return err_say(ERR_UNSUPPORTED,
 		    "database '%s' names no format, this program reads '%s' "
 		    "version %u; move it away",
-		    d->dir, opts->format, opts->version);
-	return write_format(d, txn, opts);
+		    d->dir, d->opts.format, d->opts.version);
+	return write_format(d, txn);
 }
 
 static enum err
-check_format(struct db *d, const struct db_opts *opts)
+check_format(struct db *d)
 {
 	MDB_txn *txn;
 	enum err e;
@@ -132,7 +134,7 @@ check_format(struct db *d, const struct db_opts *opts)
 
 	if (rc)
 		return db_err(d, rc, "open");
-	e = check_format_in(d, txn, opts);
+	e = check_format_in(d, txn);
 	if (e) {
 		mdb_txn_abort(txn);
 		return e;
@@ -169,14 +171,14 @@ cover_pages(struct db *d)
 }
 
 static enum err
-open_env(struct db *d, const struct db_opts *opts)
+open_env(struct db *d)
 {
-	uint64_t size = (opts->max_bytes + PAGE - 1) / PAGE * PAGE;
+	uint64_t size = (d->opts.max_bytes + PAGE - 1) / PAGE * PAGE;
 	int dead, rc;
 
 	if ((rc = mdb_env_create(&d->env)) != 0 ||
 	    (rc = mdb_env_set_mapsize(d->env, size)) != 0 ||
-	    (rc = mdb_env_set_maxdbs(d->env, MAX_TABLES + 1)) != 0 ||
+	    (rc = mdb_env_set_maxdbs(d->env, DB_MAX_TABLES + 1)) != 0 ||
 	    (rc = mdb_env_set_maxreaders(d->env, MAX_READERS)) != 0 ||
 	    (rc = mdb_env_open(d->env, d->dir, MDB_NOTLS, 0600)) != 0 ||
 	    (rc = mdb_reader_check(d->env, &dead)) != 0)
@@ -189,17 +191,23 @@ enum err
 db_open(const char *dir, const struct db_opts *opts, struct db **out)
 {
 	CLEANUP(db_close) struct db *d = NULL;
+	const char *format;
 	enum err e;
 
 	if (opts->max_bytes == 0 || opts->max_bytes > SIZE_MAX / 2)
 		return err_say(
 		    ERR_INVAL, "database '%s' needs a size limit", dir);
 	d = calloc(1, sizeof(*d));
-	if (d == NULL || (d->dir = strdup(dir)) == NULL)
+	if (d == NULL)
 		return ERR_NOMEM;
-	if ((e = file_mkdirs(dir)) != ERR_OK ||
-	    (e = open_env(d, opts)) != ERR_OK ||
-	    (e = check_format(d, opts)) != ERR_OK ||
+	(void)pthread_mutex_init(&d->lock, NULL);
+	d->opts = *opts;
+	d->opts.format = format = strdup(opts->format);
+	d->dir = strdup(dir);
+	if (format == NULL || d->dir == NULL)
+		return ERR_NOMEM;
+	if ((e = file_mkdirs(dir)) != ERR_OK || (e = open_env(d)) != ERR_OK ||
+	    (e = check_format(d)) != ERR_OK ||
 	    (e = file_sync_dir(dir)) != ERR_OK)
 		return e;
 	*out = TAKE(d);
@@ -213,29 +221,121 @@ db_close(struct db *d)
 		return;
 	if (d->env)
 		mdb_env_close(d->env);
+	for (unsigned i = 0; i < d->ntables; i++)
+		free(d->table[i].name);
+	(void)pthread_mutex_destroy(&d->lock);
+	free((void *)(uintptr_t)d->opts.format);
 	free(d->dir);
 	free(d);
+}
+
+static int
+open_table(struct db *d, const char *name, MDB_dbi *out)
+{
+	MDB_txn *txn;
+	int rc = mdb_txn_begin(d->env, NULL, 0, &txn);
+
+	if (rc)
+		return rc;
+	rc = mdb_dbi_open(txn, name, MDB_CREATE, out);
+	if (rc == 0)
+		return mdb_txn_commit(txn);
+	mdb_txn_abort(txn);
+	return rc;
 }
 
 enum err
 db_table(struct db *d, const char *name, struct db_table *out)
 {
-	MDB_txn *txn;
-	MDB_dbi dbi;
+	unsigned i = d->ntables;
 	int rc;
 
 	if (name[0] == '\0' || strcmp(name, META) == 0)
 		return err_say(ERR_INVAL, "a table cannot be named '%s'", name);
-	rc = mdb_txn_begin(d->env, NULL, 0, &txn);
+	for (out->index = 0; out->index < d->ntables; out->index++)
+		if (strcmp(d->table[out->index].name, name) == 0)
+			return ERR_OK;
+	if (i == DB_MAX_TABLES)
+		return db_err(d, MDB_DBS_FULL, "open a table of");
+	rc = open_table(d, name, &d->table[i].dbi);
 	if (rc)
 		return db_err(d, rc, "open a table of");
-	rc = mdb_dbi_open(txn, name, MDB_CREATE, &dbi);
-	if (rc)
-		mdb_txn_abort(txn);
-	else
-		rc = mdb_txn_commit(txn);
-	if (rc)
-		return db_err(d, rc, "open a table of");
-	out->dbi = dbi;
+	d->table[i].name = strdup(name);
+	if (d->table[i].name == NULL)
+		return ERR_NOMEM;
+	out->index = d->ntables++;
 	return ERR_OK;
+}
+
+/*
+ * After a failed write of its own head LMDB refuses everything; what is on the
+ * disk is whole, before or after that transaction.  Opened anew it is checked
+ * and goes on.
+ */
+static int
+open_anew_locked(struct db *d)
+{
+	int64_t now = clock_boot_ms();
+	int rc = 0;
+
+	if (d->users > 0 || now - d->reopened < REOPEN_MS)
+		return MDB_PANIC;
+	d->reopened = now;
+	mdb_env_close(d->env);
+	d->env = NULL;
+	if (open_env(d) != ERR_OK || check_format(d) != ERR_OK)
+		return MDB_PANIC;
+	for (unsigned i = 0; i < d->ntables && rc == 0; i++)
+		rc = open_table(d, d->table[i].name, &d->table[i].dbi);
+	return rc ? MDB_PANIC : 0;
+}
+
+/* A killed process leaves its reader slot behind, which pins old pages. */
+static int
+begin_mdb(struct db *d, unsigned flags, MDB_txn **out)
+{
+	int dead, rc;
+
+	if (d->env == NULL)
+		return MDB_PANIC;
+	rc = mdb_txn_begin(d->env, NULL, flags, out);
+	if (rc == MDB_READERS_FULL && mdb_reader_check(d->env, &dead) == 0 &&
+	    dead > 0)
+		rc = mdb_txn_begin(d->env, NULL, flags, out);
+	return rc;
+}
+
+static int
+try_to_enter(struct db *d, unsigned flags, MDB_txn **out)
+{
+	int rc;
+
+	(void)pthread_mutex_lock(&d->lock);
+	d->users++;
+	(void)pthread_mutex_unlock(&d->lock);
+	rc = begin_mdb(d, flags, out); /* may wait for another writer */
+	if (rc)
+		db_leave(d);
+	return rc;
+}
+
+int
+db_enter(struct db *d, unsigned flags, MDB_txn **out)
+{
+	int rc = try_to_enter(d, flags, out);
+
+	if (rc != MDB_PANIC)
+		return rc;
+	(void)pthread_mutex_lock(&d->lock);
+	rc = open_anew_locked(d);
+	(void)pthread_mutex_unlock(&d->lock);
+	return rc ? rc : try_to_enter(d, flags, out);
+}
+
+void
+db_leave(struct db *d)
+{
+	(void)pthread_mutex_lock(&d->lock);
+	d->users--;
+	(void)pthread_mutex_unlock(&d->lock);
 }

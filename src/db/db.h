@@ -7,7 +7,9 @@
  * only those that db_walk() lends in a write transaction end when its ${fn}
  * returns.  Keys are 1..511 bytes, compared as bytes.  Several processes may
  * open one environment; one writer at a time waits for another.  A transaction
- * belongs to one thread.  Writes are durable when db_commit() returns OK.
+ * belongs to one thread.  Writes are durable when db_commit() returns OK. After
+ * a write that failed in LMDB's own head transactions fail with IO until none
+ * is open any more; the next one opens the environment anew.
  */
 #ifndef DB_DB_H
 #define DB_DB_H
@@ -35,7 +37,7 @@ struct db_val {
 #define DB_VAL(obj) ((struct db_val){ (obj), sizeof(*(obj)) })
 
 struct db_table {
-	unsigned dbi;
+	unsigned index; /* of the environment's tables, as they were opened */
 };
 
 /**

@@ -57,16 +57,10 @@ txn_of(const struct db_txn *t)
 	return ((struct held *)t->txn)->txn;
 }
 
-/* A killed process leaves its reader slot behind, which pins old pages. */
-static int
-begin_mdb(struct db *d, unsigned flags, MDB_txn **out)
+static MDB_dbi
+dbi_of(const struct db_txn *t, struct db_table table)
 {
-	int dead, rc = mdb_txn_begin(d->env, NULL, flags, out);
-
-	if (rc == MDB_READERS_FULL && mdb_reader_check(d->env, &dead) == 0 &&
-	    dead > 0)
-		rc = mdb_txn_begin(d->env, NULL, flags, out);
-	return rc;
+	return ((struct held *)t->txn)->d->table[table.index].dbi;
 }
 
 static void
@@ -81,7 +75,7 @@ begin(struct db *d, struct db_txn *t, bool write)
 		return;
 	}
 	h->d = d;
-	rc = begin_mdb(d, write ? 0 : MDB_RDONLY, &h->txn);
+	rc = db_enter(d, write ? 0 : MDB_RDONLY, &h->txn);
 	if (rc) {
 		t->err = db_err(d, rc, write ? "write" : "read");
 		free(h);
@@ -124,6 +118,7 @@ db_commit(struct db_txn *t)
 	if (rc)
 		fail(t, rc, "commit to");
 	t->txn = NULL;
+	db_leave(h->d);
 	held_free(h);
 	return t->err;
 }
@@ -138,6 +133,7 @@ db_abort(struct db_txn *t)
 		return;
 	mdb_txn_abort(h->txn);
 	t->txn = NULL;
+	db_leave(h->d);
 	held_free(h);
 	errno = kept_errno;
 }
@@ -198,7 +194,7 @@ db_get(struct db_txn *t, struct db_table table, struct db_val key,
 	*out = (struct db_val){ NULL, 0 };
 	if (!usable(t))
 		return false;
-	rc = mdb_get(txn_of(t), table.dbi, &k, &v);
+	rc = mdb_get(txn_of(t), dbi_of(t, table), &k, &v);
 	if (rc == 0)
 		return lend(t, &v, out);
 	if (rc != MDB_NOTFOUND)
@@ -223,7 +219,7 @@ db_put(struct db_txn *t, struct db_table table, struct db_val key,
 
 	if (!writable(t))
 		return;
-	rc = mdb_put(txn_of(t), table.dbi, &k, &v, 0);
+	rc = mdb_put(txn_of(t), dbi_of(t, table), &k, &v, 0);
 	if (rc)
 		fail(t, rc, "write");
 }
@@ -236,7 +232,7 @@ db_del(struct db_txn *t, struct db_table table, struct db_val key)
 
 	if (!writable(t))
 		return;
-	rc = mdb_del(txn_of(t), table.dbi, &k, NULL);
+	rc = mdb_del(txn_of(t), dbi_of(t, table), &k, NULL);
 	if (rc && rc != MDB_NOTFOUND)
 		fail(t, rc, "write");
 }
@@ -262,7 +258,7 @@ cursor(struct db_txn *t, struct db_table table)
 
 	if (!usable(t))
 		return NULL;
-	rc = mdb_cursor_open(txn_of(t), table.dbi, &c);
+	rc = mdb_cursor_open(txn_of(t), dbi_of(t, table), &c);
 	if (rc == 0)
 		return c;
 	fail(t, rc, "read");
@@ -336,7 +332,7 @@ db_count(struct db_txn *t, struct db_table table)
 
 	if (!usable(t))
 		return 0;
-	rc = mdb_stat(txn_of(t), table.dbi, &st);
+	rc = mdb_stat(txn_of(t), dbi_of(t, table), &st);
 	if (rc == 0)
 		return st.ms_entries;
 	fail(t, rc, "read");
@@ -350,7 +346,7 @@ db_drop(struct db_txn *t, struct db_table table)
 
 	if (!writable(t))
 		return;
-	rc = mdb_drop(txn_of(t), table.dbi, 0);
+	rc = mdb_drop(txn_of(t), dbi_of(t, table), 0);
 	if (rc)
 		fail(t, rc, "empty a table of");
 }

@@ -6,8 +6,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <errno.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/secret.h"
 #include "db/db.h"
@@ -372,6 +375,51 @@ START_TEST(full_map_keeps_what_was)
 }
 END_TEST
 
+/* LMDB writes its head with this, through the dynamic linker. */
+static int fail_pwrites;
+
+ssize_t
+pwrite(int fd, const void *p, size_t n, off_t off)
+{
+	if (fail_pwrites > 0 && off < 2 * 4096) {
+		fail_pwrites--;
+		errno = ENOSPC;
+		return -1;
+	}
+	return syscall(SYS_pwrite64, fd, p, n, off);
+}
+
+START_TEST(opened_anew_after_a_failed_write)
+{
+	struct db *d = must_open(&opts);
+	struct db_table one = must_table(d, "one"), two = must_table(d, "two");
+	struct db_txn t = { 0 }, reader = { 0 };
+	const char *const key = "key";
+
+	db_write(d, &t);
+	db_put(&t, one, DB_VAL(key), DB_VAL(&fail_pwrites));
+	ck_assert_int_eq(db_commit(&t), ERR_OK);
+	db_read(d, &reader);
+	ck_assert_int_eq(reader.err, ERR_OK);
+	db_write(d, &t);
+	db_put(&t, two, DB_VAL(key), DB_VAL(&t.err));
+	fail_pwrites = 2; /* and the attempt to take it back */
+	ck_assert_int_eq(db_commit(&t), ERR_NOSPACE);
+	fail_pwrites = 0;
+	db_write(d, &t); /* not while somebody reads */
+	ck_assert_int_eq(t.err, ERR_IO);
+	db_abort(&t);
+	ck_assert_uint_eq(db_count(&reader, one), 1);
+	db_abort(&reader);
+	db_write(d, &t);
+	ck_assert_int_eq(t.err, ERR_OK);
+	ck_assert_uint_eq(db_count(&t, one), 1);
+	db_put(&t, two, DB_VAL(key), DB_VAL(&t.err));
+	ck_assert_int_eq(db_commit(&t), ERR_OK);
+	db_close(d);
+}
+END_TEST
+
 START_TEST(table_names_and_number)
 {
 	struct db *d = must_open(&opts);
@@ -386,7 +434,7 @@ START_TEST(table_names_and_number)
 	}
 	first = must_table(d, "t0");
 	again = must_table(d, "t0");
-	ck_assert_uint_eq(first.dbi, again.dbi);
+	ck_assert_uint_eq(first.index, again.index);
 	ck_assert_int_eq(db_table(d, "one too many", &x), ERR_INVAL);
 	db_close(d);
 }
@@ -548,7 +596,8 @@ main(void)
 {
 	const TTest *const rows[] = { rows_survive, abort_writes_nothing,
 		readers_see_a_snapshot, errors_stick, order_and_ends, walks,
-		values_live_until_the_end, table_names_and_number };
+		values_live_until_the_end, table_names_and_number,
+		opened_anew_after_a_failed_write };
 	const TTest *const bad[] = { other_formats_are_refused, damage_is_told,
 		short_file_is_told, full_map_keeps_what_was };
 	const TTest *const many[] = { two_processes, killed_writer,
