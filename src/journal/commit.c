@@ -176,9 +176,8 @@ commit(struct journal *j, size_t first_bytes)
 		e = write_group(j, group, &at, &bytes);
 	if (e)
 		log_error("journal: %s%s", err_detail(e),
-		    j->broken ?
-			"; nothing is recorded until it is opened anew" :
-			"");
+		    j->broken ? "; nothing is recorded until it was read anew" :
+				"");
 	(void)pthread_mutex_lock(&j->lock);
 	if (e == ERR_OK) {
 		publish_locked(j, group, &at, bytes);
@@ -209,8 +208,11 @@ journal_commit_run(void *arg)
 	struct journal *j = arg;
 	size_t bytes;
 
-	while ((bytes = wait_for_work(j)) != 0)
+	while ((bytes = wait_for_work(j)) != 0) {
 		commit(j, bytes);
+		if (j->broken)
+			journal_mend(j);
+	}
 	return NULL;
 }
 
@@ -249,8 +251,8 @@ journal_append(struct journal *j, const void *p, size_t n, uint64_t *out_seq)
 		    "no space for the journal in '%s'; free some", j->dir);
 	if (w.err)
 		return err_say(w.err,
-		    "the journal '%s' cannot be written; see to its disk and "
-		    "start this program again",
+		    "the journal '%s' cannot be written; see to its disk, then "
+		    "it is taken up again by itself",
 		    j->dir);
 	if (out_seq)
 		*out_seq = w.seq;

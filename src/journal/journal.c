@@ -63,10 +63,10 @@ journal_new(const struct journal_opts *opts)
 						 DEFAULT_SEGMENT;
 	(void)pthread_mutex_init(&j->lock, NULL);
 	(void)pthread_mutex_init(&j->drop_lock, NULL);
-	(void)pthread_cond_init(&j->work, NULL);
 	(void)pthread_condattr_init(&attr);
 	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	(void)pthread_cond_init(&j->news, &attr);
+	(void)pthread_cond_init(&j->work, &attr);
 	(void)pthread_condattr_destroy(&attr);
 	j->dir = strdup(opts->dir);
 	return j;
@@ -142,12 +142,8 @@ journal_last(struct journal *j)
 	return seq;
 }
 
-/*
- * Condition variables know no boot time, and the clock that they know stands
- * still in suspend: wait in slices.
- */
-static void
-wait_slice_locked(struct journal *j, int64_t ms)
+void
+journal_wait_slice_locked(struct journal *j, pthread_cond_t *cond, int64_t ms)
 {
 	struct timespec ts;
 
@@ -160,7 +156,7 @@ wait_slice_locked(struct journal *j, int64_t ms)
 		ts.tv_sec++;
 		ts.tv_nsec -= 1000000000;
 	}
-	(void)pthread_cond_timedwait(&j->news, &j->lock, &ts);
+	(void)pthread_cond_timedwait(cond, &j->lock, &ts);
 }
 
 static void
@@ -173,7 +169,7 @@ wait_locked(struct journal *j, uint64_t seq, int64_t until_boot_ms)
 
 		if (until_boot_ms <= now)
 			break;
-		wait_slice_locked(j, until_boot_ms - now);
+		journal_wait_slice_locked(j, &j->news, until_boot_ms - now);
 	}
 	j->poked = false;
 }

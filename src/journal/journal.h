@@ -5,7 +5,8 @@
  * (group commit) and then wakes them all.  A record that journal_append()
  * acknowledged is on disk.  Segments are pre-allocated files; a torn tail is
  * cut and noted, a hole before the tail refuses to open (tampering).  After a
- * failed sync the journal is closed for appends until it is opened anew.
+ * failed write or sync the journal is closed for appends until its segments
+ * were read from the disk and checked anew, which it tries by itself.
  */
 #ifndef JOURNAL_JOURNAL_H
 #define JOURNAL_JOURNAL_H

@@ -178,6 +178,25 @@ enum err journal_seg_head(const struct journal *j,
  */
 enum err journal_recover(struct journal *j) must_check;
 
+/* ---- journal.c ---- */
+
+/**
+ * journal_wait_slice_locked(j, cond, ms):
+ * Wait for ${cond}, at most ${ms} and some seconds: condition variables know no
+ * boot time, and the clock that they know stands still in suspend.
+ */
+void journal_wait_slice_locked(
+    struct journal *j, pthread_cond_t *cond, int64_t ms);
+
+/* ---- mend.c ---- */
+
+/**
+ * journal_mend(j):
+ * The committer's, after a failure: read and check everything anew, again and
+ * again, until it may go on (${j}->broken is false) or is stopped.
+ */
+void journal_mend(struct journal *j);
+
 /* ---- commit.c ---- */
 
 /**

@@ -3,7 +3,10 @@
 #include "journal_test.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+
+#include "base/clock.h"
 
 int journal_test_fail_sync, journal_test_fail_space;
 int journal_test_syncs;
@@ -29,6 +32,48 @@ posix_fallocate(int fd, off_t off, off_t len)
 	}
 	return syscall(SYS_fallocate, fd, 0, off, len) == 0 ? 0 : errno;
 }
+
+START_TEST(failed_sync_mends_itself)
+{
+	struct journal *j = journal_test_must_open();
+	int64_t until = clock_boot_ms() + 20000;
+	enum err e = ERR_JOURNAL;
+	uint64_t seq = 0;
+
+	journal_test_fill(j, 1, 3);
+	journal_test_fail_sync = 2; /* and the first attempt to mend it */
+	ck_assert_int_eq(journal_append(j, "x", 1, NULL), ERR_JOURNAL);
+	while (e == ERR_JOURNAL && clock_boot_ms() < until) {
+		clock_sleep_ms(20);
+		e = journal_append(j, "y", 1, &seq);
+	}
+	ck_assert_int_eq(e, ERR_OK);
+	ck_assert_uint_ge(seq, 4);
+	journal_close(j);
+	j = journal_test_must_open(); /* the chain holds */
+	ck_assert_uint_eq(journal_last(j), seq);
+	journal_close(j);
+}
+END_TEST
+
+START_TEST(lost_records_keep_it_closed)
+{
+	struct journal *j = journal_test_must_open();
+	char path[300];
+	struct stat st;
+
+	journal_test_fill(j, 1, 3);
+	journal_test_path(1, path);
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_int_eq(truncate(path, JOURNAL_SEGMENT_HEAD), 0);
+	ck_assert_int_eq(truncate(path, st.st_size), 0);
+	journal_test_fail_sync = 1;
+	ck_assert_int_eq(journal_append(j, "x", 1, NULL), ERR_JOURNAL);
+	clock_sleep_ms(1500); /* it has looked */
+	ck_assert_int_eq(journal_append(j, "x", 1, NULL), ERR_JOURNAL);
+	journal_close(j);
+}
+END_TEST
 
 START_TEST(failed_sync_closes)
 {
@@ -119,6 +164,9 @@ journal_test_faults(void)
 
 	tcase_add_checked_fixture(c, journal_test_setup, journal_test_teardown);
 	tcase_add_test(c, failed_sync_closes);
+	tcase_add_test(c, failed_sync_mends_itself);
+	tcase_add_test(c, lost_records_keep_it_closed);
+	tcase_set_timeout(c, 60);
 	tcase_add_test(c, failed_sync_fails_all);
 	tcase_add_test(c, full_disk);
 	return c;
