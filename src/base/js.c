@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "base/js.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* jansson recurses; bound the depth before it sees the bytes. */
@@ -29,18 +30,53 @@ too_deep(const uint8_t *p, size_t n, int max_depth)
 	return false;
 }
 
-enum err
-js_parse(const void *p, size_t n, int max_depth, json_t **out)
+/*
+ * jansson does not always say that it had no memory; and what cannot be parsed
+ * for that reason must not be taken for malformed.
+ */
+static _Thread_local bool no_memory;
+
+static void *
+remember(size_t n)
+{
+	void *p = malloc(n);
+
+	no_memory = no_memory || p == NULL;
+	return p;
+}
+
+static void __attribute__((constructor)) before_any_thread(void)
+{
+	json_set_alloc_funcs(remember, free);
+}
+
+static enum err
+load(const void *p, size_t n, int max_depth, size_t flags, json_t **out)
 {
 	json_error_t why;
 
 	if (too_deep(p, n, max_depth))
 		return err_say(
 		    ERR_FORMAT, "JSON nested deeper than %d", max_depth);
-	*out = json_loadb(p, n, JSON_REJECT_DUPLICATES, &why);
+	no_memory = false;
+	*out = json_loadb(p, n, JSON_REJECT_DUPLICATES | flags, &why);
+	if (*out == NULL && no_memory)
+		return ERR_NOMEM;
 	if (*out == NULL)
 		return err_say(ERR_FORMAT, "not JSON at byte %d", why.position);
 	return ERR_OK;
+}
+
+enum err
+js_parse(const void *p, size_t n, int max_depth, json_t **out)
+{
+	return load(p, n, max_depth, 0, out);
+}
+
+enum err
+js_parse_nul(const void *p, size_t n, int max_depth, json_t **out)
+{
+	return load(p, n, max_depth, JSON_ALLOW_NUL, out);
 }
 
 static int

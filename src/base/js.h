@@ -35,6 +35,13 @@ enum err js_parse(
     const void *p, size_t n, int max_depth, json_t **out) must_check;
 
 /**
+ * js_parse_nul(p, n, max_depth, out):
+ * As js_parse(), but strings may hold NUL.
+ */
+enum err js_parse_nul(
+    const void *p, size_t n, int max_depth, json_t **out) must_check;
+
+/**
  * js_print(j, out):
  * Append ${j} in compact form with the members in their order.
  */

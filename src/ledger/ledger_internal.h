@@ -70,6 +70,9 @@ struct ledger_told {
 enum err ledger_node_call(struct ledger_node *n, const struct ledger_ask *ask,
     struct ledger_told *told, json_t **out) must_check;
 
+/* Say that the node's answer, which is malformed (${e}), is no node's. */
+enum err ledger_node_strange(const struct ledger_node *n, enum err e);
+
 /* GET ${path}. */
 enum err ledger_node_get(struct ledger_node *n, const char *path, size_t max,
     const volatile bool *cancel, json_t **out) must_check;

@@ -22,7 +22,7 @@ check_config(struct ledger_node *n)
 	chain = js_text(&r, "chainId", 4);
 	crypto = js_text(&r, "cryptoType", 64);
 	if (r.err)
-		return r.err;
+		return ledger_node_strange(n, r.err);
 	if (strcasecmp(crypto, "waves") != 0)
 		return err_say(ERR_UNSUPPORTED,
 		    "node %s uses cryptography '%s'; only WAVES is known",
@@ -50,7 +50,7 @@ ledger_node_handshake(struct ledger_node *n)
 	js_init(&r, j);
 	JS_58(&r, "signature", &id);
 	if (r.err)
-		return r.err;
+		return ledger_node_strange(n, r.err);
 	seal_chain_make(n->chain.b[0], id.b, sizeof(id.b), &chain);
 	if (!ID_EQ(&chain, &n->chain))
 		return err_say(ERR_FORK,

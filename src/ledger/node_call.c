@@ -69,46 +69,25 @@ ledger_node_free(struct ledger_node *n)
 	free(n);
 }
 
-/* jansson recurses; bound the depth before it sees the bytes. */
-static bool
-too_deep(const uint8_t *p, size_t n)
-{
-	bool in_text = false;
-	int depth = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		if (in_text && p[i] == '\\')
-			i++;
-		else if (p[i] == '"')
-			in_text = !in_text;
-		else if (!in_text && (p[i] == '{' || p[i] == '['))
-			depth++;
-		else if (!in_text && (p[i] == '}' || p[i] == ']'))
-			depth--;
-		if (depth > LEDGER_DEPTH)
-			return true;
-	}
-	return false;
-}
-
 /*
- * As js_parse(), but strings may hold NUL: anybody can put such a transaction
- * into a chain, and it must not keep us from reading the block around it.
+ * Strings may hold NUL: anybody can put such a transaction into a chain, and it
+ * must not keep us from reading the block around it.
  */
 static enum err
-parse(const struct buf *body, json_t **out)
+parse(const struct ledger_node *n, const struct buf *body, json_t **out)
 {
-	json_error_t why;
+	enum err e = js_parse_nul(body->p, body->len, LEDGER_DEPTH, out);
 
-	if (too_deep(body->p, body->len))
-		return err_say(
-		    ERR_FORMAT, "the node's answer is nested too deep");
-	*out = json_loadb((const char *)body->p, body->len,
-	    JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
-	if (*out == NULL)
-		return err_say(ERR_FORMAT,
-		    "the node's answer is not JSON at byte %d", why.position);
-	return ERR_OK;
+	return e == ERR_FORMAT ? ledger_node_strange(n, e) : e;
+}
+
+enum err
+ledger_node_strange(const struct ledger_node *n, enum err e)
+{
+	return err_say(e,
+	    "'%s' does not answer as a node does (%s); check the node's "
+	    "address",
+	    n->url, err_detail(e));
 }
 
 /*
@@ -157,22 +136,26 @@ error_of(long status, const struct ledger_told *told)
 }
 
 static enum err
-judge(const struct ledger_ask *ask, const struct http_answer *a,
-    struct ledger_told *told, json_t **out)
+judge(const struct ledger_node *n, const struct ledger_ask *ask,
+    const struct http_answer *a, struct ledger_told *told, json_t **out)
 {
 	CLEANUP_JS json_t *j = NULL;
-	enum err e = parse(&a->body, &j), why;
+	enum err e = parse(n, &a->body, &j), why;
 
-	if (a->status == 200 && e)
+	if ((a->status == 200 && e) || e == ERR_NOMEM)
 		return e;
 	if (!read_told(j, told) && a->status == 200) {
 		*out = TAKE(j);
 		return ERR_OK;
 	}
 	why = error_of(a->status, told);
+	if (told->message[0] == '\0')
+		return err_say(why,
+		    "'%s' answers %s with HTTP %ld and not as a node does; "
+		    "check the node and its address",
+		    n->url, ask->path, a->status);
 	return err_say(why, "the node answers %s with HTTP %ld, error %lld: %s",
-	    ask->path, a->status, (long long)told->number,
-	    told->message[0] ? told->message : "no message");
+	    ask->path, a->status, (long long)told->number, told->message);
 }
 
 static enum err
@@ -211,7 +194,7 @@ ledger_node_call(struct ledger_node *n, const struct ledger_ask *ask,
 	enum err e = exchange(n, ask, &a);
 
 	*told = (struct ledger_told){ 0 };
-	return e ? e : judge(ask, &a, told, out);
+	return e ? e : judge(n, ask, &a, told, out);
 }
 
 enum err

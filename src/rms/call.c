@@ -149,9 +149,11 @@ read_error(struct rms_client *c, const struct http_answer *a, bool *retry)
 	int64_t code, floor;
 	enum err e;
 
-	if (a->body.len == 0 || a->body.len > RMS_MAX_ERROR ||
-	    js_parse(a->body.p, a->body.len, JS_DEPTH, &j) != ERR_OK)
+	if (a->body.len == 0 || a->body.len > RMS_MAX_ERROR)
 		return foreign_error(c, a->status);
+	e = js_parse(a->body.p, a->body.len, JS_DEPTH, &j);
+	if (e != ERR_OK)
+		return e == ERR_NOMEM ? e : foreign_error(c, a->status);
 	js_init(&r, j);
 	code = js_int(&r, "code", 1, 100000);
 	if (r.err)
@@ -165,7 +167,21 @@ read_error(struct rms_client *c, const struct http_answer *a, bool *retry)
 	    floor < clock_wall_ms() + RMS_SKEW_MS;
 	if (*retry)
 		atomic_store(&c->floor, floor + 1);
+	if (e == ERR_UNAUTH && strcmp(detail, err_text(e)) == 0)
+		return err_say(e,
+		    "the RMS does not know who asks; is '%s' the right one, "
+		    "and the clock right?",
+		    c->url.base);
 	return err_say(e, "the RMS says: %s", detail[0] ? detail : err_text(e));
+}
+
+enum err
+rms_strange(const struct rms_client *c, enum err e)
+{
+	return err_say(e,
+	    "'%s' does not answer as an RMS does (%s); check the RMS's "
+	    "address",
+	    c->url.base, err_detail(e));
 }
 
 enum err
@@ -213,7 +229,5 @@ rms_call_json(struct rms_client *c, struct rms_call *call, const json_t *body,
 	if (e)
 		return e;
 	e = js_parse(answer.p, answer.len, JS_DEPTH, out);
-	if (e == ERR_FORMAT)
-		return err_say(e, "the answer of the RMS is not JSON");
-	return e;
+	return e == ERR_FORMAT ? rms_strange(c, e) : e;
 }

@@ -78,9 +78,15 @@ ask_for_card(struct rms_client *c, struct rms_card *card)
 	url = js_text(&r, "url", RMS_URL_MAX);
 	JS_58(&r, "signature", &card->by_rms);
 	if (r.err)
-		return r.err;
+		return rms_strange(c, r.err);
 	memcpy(card->url, url, strlen(url) + 1);
-	return rms_card_check_rms(card);
+	e = rms_card_check_rms(card);
+	return e != ERR_FORGED ? e :
+				 err_say(e,
+				     "what '%s' answers is not signed by the "
+				     "RMS key of the configuration; is it "
+				     "the right RMS?",
+				     c->url.base);
 }
 
 static enum err

@@ -75,6 +75,9 @@ struct rms_call {
 enum err rms_call(struct rms_client *c, const struct rms_call *call,
     struct buf *out) must_check;
 
+/* Say that the RMS's answer, which is malformed (${e}), is no RMS's. */
+enum err rms_strange(const struct rms_client *c, enum err e);
+
 /* As rms_call() with ${body} (may be NULL) as JSON and a JSON answer. */
 enum err rms_call_json(struct rms_client *c, struct rms_call *call,
     const json_t *body, json_t **out) must_check;
