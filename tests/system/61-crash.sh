@@ -6,16 +6,7 @@ need_fuse
 command -v strace >/dev/null || skip "no strace"
 cc -O1 -shared -fPIC -o "$W/killpoint.so" "$TOP/tests/system/killpoint.c"
 export W BUILD_DIR RMS NODE ASAN_OPTIONS=detect_leaks=0:verify_asan_link_order=0
-world
-set=$(publish a1 Base "$TOP/COPYING")
-mkdir "$W/view"
-"$BUILD_DIR/consentfs" --home "$W/a1" -o view=ciphertext "$W/view"
-until_ok 20 test -e "$W/view/$set"
-cp -r "$W/view" "$W/backup"
-fusermount3 -u "$W/view"
-server_stop
-mkdir "$W/made"
-cp -a "$W"/{rms,ann,a1,a2,b1} "$W/made"
+crash_world
 MOUNTS+=("$W/mnt" "$W/view")
 driver="$TOP/tests/system/crash.py"
 kills=${KILLS:-$([ -n "${LONG:-}" ] && echo 500 || echo 10)}

@@ -1,31 +1,53 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * LD_PRELOAD: counts the calls of all threads that change something outside of
- * the process, in the order in which they come, and kills the process at a
- * wanted one, before it does anything.  strace's when=N counts each system call
- * of each thread by itself, so it does not reach every point of a daemon with
- * threads.
+ * LD_PRELOAD: counts calls of all threads in the order in which they come, and
+ * at a wanted one kills the process, before it does anything, or lets the call
+ * fail.  strace's when=N counts each system call of each thread by itself, so
+ * it does not reach every point of a daemon with threads.
  *
- * $KILLPOINT is a file of three 64-bit numbers that is shared with who wants
- * it: armed (0 or 1), calls since then, the number of the call to die at (0:
- * none).
+ * $KILLPOINT is a file of five 64-bit numbers that is shared with who wants
+ * it: armed (0 or 1), calls since then, the number of the call that is meant
+ * (0: none), the errno that it fails with (0: kill), and which calls are
+ * counted (the sum of enum kind; 0: CHANGE); behind them the name of the call
+ * that was hit.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
+enum kind {
+	CHANGE = 1, /* what changes something outside of the process */
+	READ = 2,
+	NEW_FD = 4, /* what needs a free descriptor */
+	ALLOC = 8,
+	WAIT = 16, /* what waits for whatever comes */
+	PEER = 32, /* besides: a peer is gone, where a disk would fail */
+};
+
 static struct {
-	atomic_long armed, calls, at;
+	atomic_long armed, calls, at, error, kinds;
+	char name[24]; /* of the call that was meant */
 } * shared;
 
 static void __attribute__((constructor)) begin(void)
@@ -43,80 +65,140 @@ static void __attribute__((constructor)) begin(void)
 		shared = p;
 }
 
-static void
-point(void)
+/* True: the call is to fail, with errno. */
+static bool
+point(int kinds, const char *name)
 {
 	if (shared == NULL || !shared->armed)
-		return;
+		return false;
+	if (((shared->kinds ? shared->kinds : CHANGE) & kinds) == 0)
+		return false;
 	if (atomic_fetch_add(&shared->calls, 1) + 1 != shared->at)
-		return;
+		return false;
+	for (size_t i = 0; name[i] && i + 1 < sizeof(shared->name); i++)
+		shared->name[i] = name[i];
+	if (shared->error) {
+		errno = kinds & PEER && shared->error != EINTR ?
+		    ECONNRESET :
+		    (int)shared->error;
+		return true;
+	}
 	(void)kill(getpid(), SIGKILL);
 	__builtin_trap(); /* a sandbox forbade it */
 }
 
-/* CALL(type, name, (parameters), (arguments)): a call that is a point. */
-#define CALL(type, name, params, args)                                         \
-	type name params;                                                      \
-	type name params                                                       \
-	{                                                                      \
-		static type(*next) params;                                     \
-                                                                               \
-		if (next == NULL)                                              \
-			next = (type(*) params)dlsym(RTLD_NEXT, #name);        \
-		point();                                                       \
-		return next args;                                              \
-	}
-/* The same; what goes to the standard streams is talk. */
-#define CALL_FD(type, name, params, args)                                      \
-	type name params;                                                      \
-	type name params                                                       \
-	{                                                                      \
-		static type(*next) params;                                     \
-                                                                               \
-		if (next == NULL)                                              \
-			next = (type(*) params)dlsym(RTLD_NEXT, #name);        \
-		if (fd > STDERR_FILENO)                                        \
-			point();                                               \
-		return next args;                                              \
-	}
+/* The standard streams are talk, /proc tells nothing that matters, and with the
+ * kernel's half of a mount nobody has an error but when the mount is gone. */
+static bool
+counts(int fd)
+{
+	struct statfs fs;
+	struct stat st;
 
-CALL_FD(ssize_t, write, (int fd, const void *p, size_t n), (fd, p, n))
-CALL(ssize_t, pwrite, (int fd, const void *p, size_t n, off_t at),
+	if (shared == NULL || !shared->armed || fd <= STDERR_FILENO)
+		return false;
+	if (shared->error == 0 || fstat(fd, &st) != 0 || fstatfs(fd, &fs) != 0)
+		return true;
+	return st.st_rdev != makedev(10, 229) && fs.f_type != PROC_SUPER_MAGIC;
+}
+
+/* WHERE: a call is a point if so; it fails as FAILED says. */
+#define CALL_IF(where, kinds, failed, type, name, params, args)                \
+	type name params;                                                      \
+	type name params                                                       \
+	{                                                                      \
+		static type(*next) params;                                     \
+                                                                               \
+		if (next == NULL)                                              \
+			next = (type(*) params)dlsym(RTLD_NEXT, #name);        \
+		if ((where) && point(kinds, #name))                            \
+			return failed;                                         \
+		return next args;                                              \
+	}
+#define CALL(kinds, type, name, params, args)                                  \
+	CALL_IF(true, kinds, -1, type, name, params, args)
+#define CALL_FD(kinds, type, name, params, args)                               \
+	CALL_IF(counts(fd), kinds, -1, type, name, params, args)
+#define CALL_PTR(kinds, type, name, params, args)                              \
+	CALL_IF(true, kinds, NULL, type, name, params, args)
+
+CALL_FD(CHANGE, ssize_t, write, (int fd, const void *p, size_t n), (fd, p, n))
+CALL_FD(CHANGE, ssize_t, pwrite, (int fd, const void *p, size_t n, off_t at),
     (fd, p, n, at))
-CALL(ssize_t, pwrite64, (int fd, const void *p, size_t n, off_t at),
+CALL_FD(CHANGE, ssize_t, pwrite64, (int fd, const void *p, size_t n, off_t at),
     (fd, p, n, at))
-CALL_FD(ssize_t, writev, (int fd, const struct iovec *v, int n), (fd, v, n))
-CALL(ssize_t, pwritev, (int fd, const struct iovec *v, int n, off_t at),
-    (fd, v, n, at))
-CALL(ssize_t, pwritev64, (int fd, const struct iovec *v, int n, off_t at),
-    (fd, v, n, at))
-CALL(ssize_t, send, (int fd, const void *p, size_t n, int flags),
+CALL_FD(
+    CHANGE, ssize_t, writev, (int fd, const struct iovec *v, int n), (fd, v, n))
+CALL_FD(CHANGE, ssize_t, pwritev,
+    (int fd, const struct iovec *v, int n, off_t at), (fd, v, n, at))
+CALL_FD(CHANGE, ssize_t, pwritev64,
+    (int fd, const struct iovec *v, int n, off_t at), (fd, v, n, at))
+CALL(CHANGE | PEER, ssize_t, send, (int fd, const void *p, size_t n, int flags),
     (fd, p, n, flags))
-CALL(ssize_t, sendmsg, (int fd, const struct msghdr *m, int flags),
-    (fd, m, flags))
-CALL(ssize_t, sendfile, (int to, int from, off_t *at, size_t n),
+CALL(CHANGE | PEER, ssize_t, sendmsg,
+    (int fd, const struct msghdr *m, int flags), (fd, m, flags))
+CALL(CHANGE | PEER, ssize_t, sendfile, (int to, int from, off_t *at, size_t n),
     (to, from, at, n))
-CALL(ssize_t, sendfile64, (int to, int from, off_t *at, size_t n),
-    (to, from, at, n))
-CALL(int, fsync, (int fd), (fd))
-CALL(int, fdatasync, (int fd), (fd))
-CALL(int, syncfs, (int fd), (fd))
-CALL(int, msync, (void *p, size_t n, int flags), (p, n, flags))
-CALL(int, ftruncate, (int fd, off_t n), (fd, n))
-CALL(int, ftruncate64, (int fd, off_t n), (fd, n))
-CALL(int, posix_fallocate, (int fd, off_t at, off_t n), (fd, at, n))
-CALL(int, posix_fallocate64, (int fd, off_t at, off_t n), (fd, at, n))
-CALL(int, rename, (const char *a, const char *b), (a, b))
-CALL(int, renameat, (int da, const char *a, int db, const char *b),
+CALL(CHANGE | PEER, ssize_t, sendfile64,
+    (int to, int from, off_t *at, size_t n), (to, from, at, n))
+CALL(CHANGE, int, fsync, (int fd), (fd))
+CALL(CHANGE, int, fdatasync, (int fd), (fd))
+CALL(CHANGE, int, syncfs, (int fd), (fd))
+CALL(CHANGE, int, msync, (void *p, size_t n, int flags), (p, n, flags))
+CALL(CHANGE, int, ftruncate, (int fd, off_t n), (fd, n))
+CALL(CHANGE, int, ftruncate64, (int fd, off_t n), (fd, n))
+CALL_IF(true, CHANGE, errno, int, posix_fallocate, (int fd, off_t at, off_t n),
+    (fd, at, n))
+CALL_IF(true, CHANGE, errno, int, posix_fallocate64,
+    (int fd, off_t at, off_t n), (fd, at, n))
+CALL(CHANGE, int, rename, (const char *a, const char *b), (a, b))
+CALL(CHANGE, int, renameat, (int da, const char *a, int db, const char *b),
     (da, a, db, b))
-CALL(int, link, (const char *a, const char *b), (a, b))
-CALL(int, unlink, (const char *a), (a))
-CALL(int, unlinkat, (int d, const char *a, int flags), (d, a, flags))
-CALL(int, rmdir, (const char *a), (a))
-CALL(int, mkdir, (const char *a, mode_t m), (a, m))
-CALL(int, mkdirat, (int d, const char *a, mode_t m), (d, a, m))
+CALL(CHANGE, int, link, (const char *a, const char *b), (a, b))
+CALL(CHANGE, int, unlink, (const char *a), (a))
+CALL(CHANGE, int, unlinkat, (int d, const char *a, int flags), (d, a, flags))
+CALL(CHANGE, int, rmdir, (const char *a), (a))
+CALL(CHANGE, int, mkdir, (const char *a, mode_t m), (a, m))
+CALL(CHANGE, int, mkdirat, (int d, const char *a, mode_t m), (d, a, m))
 
-/* Opening is a point where it makes a file. */
+CALL_FD(READ, ssize_t, read, (int fd, void *p, size_t n), (fd, p, n))
+CALL_FD(
+    READ, ssize_t, pread, (int fd, void *p, size_t n, off_t at), (fd, p, n, at))
+CALL_FD(READ, ssize_t, pread64, (int fd, void *p, size_t n, off_t at),
+    (fd, p, n, at))
+CALL(READ | PEER, ssize_t, recv, (int fd, void *p, size_t n, int flags),
+    (fd, p, n, flags))
+CALL(READ, int, flock, (int fd, int how), (fd, how))
+CALL(READ, int, access, (const char *p, int how), (p, how))
+CALL(READ, int, faccessat, (int d, const char *p, int how, int flags),
+    (d, p, how, flags))
+CALL(READ, int, stat, (const char *p, struct stat *st), (p, st))
+CALL(READ, int, lstat, (const char *p, struct stat *st), (p, st))
+CALL(READ, int, fstatat, (int d, const char *p, struct stat *st, int flags),
+    (d, p, st, flags))
+
+CALL(NEW_FD, int, socket, (int family, int type, int protocol),
+    (family, type, protocol))
+CALL(NEW_FD, int, socketpair, (int family, int type, int protocol, int pair[2]),
+    (family, type, protocol, pair))
+CALL(
+    NEW_FD, int, accept, (int fd, struct sockaddr *a, socklen_t *n), (fd, a, n))
+CALL(NEW_FD, int, accept4,
+    (int fd, struct sockaddr *a, socklen_t *n, int flags), (fd, a, n, flags))
+CALL(NEW_FD, int, epoll_create1, (int flags), (flags))
+CALL(NEW_FD, int, eventfd, (unsigned n, int flags), (n, flags))
+CALL(NEW_FD, int, pipe2, (int pair[2], int flags), (pair, flags))
+CALL(NEW_FD, int, dup, (int fd), (fd))
+CALL_PTR(NEW_FD, DIR *, opendir, (const char *p), (p))
+CALL_PTR(NEW_FD, DIR *, fdopendir, (int fd), (fd))
+
+CALL(WAIT, int, poll, (struct pollfd * p, nfds_t n, int ms), (p, n, ms))
+CALL(WAIT, int, epoll_wait, (int fd, struct epoll_event *e, int n, int ms),
+    (fd, e, n, ms))
+CALL(CHANGE | PEER, int, connect,
+    (int fd, const struct sockaddr *a, socklen_t n), (fd, a, n))
+
+/* Opening is a change where it makes a file. */
 #define OPEN(name, params, args)                                               \
 	int name params;                                                       \
 	int name params                                                        \
@@ -132,8 +214,10 @@ CALL(int, mkdirat, (int d, const char *a, mode_t m), (d, a, m))
 			mode = va_arg(ap, mode_t);                             \
 			va_end(ap);                                            \
 		}                                                              \
-		if (flags & (O_CREAT | O_TRUNC))                               \
-			point();                                               \
+		if (strncmp(p, "/proc/", 6) != 0 &&                            \
+		    point(NEW_FD | (flags & (O_CREAT | O_TRUNC) ? CHANGE : 0), \
+			#name))                                                \
+			return -1;                                             \
 		return next args;                                              \
 	}
 
@@ -141,3 +225,32 @@ OPEN(open, (const char *p, int flags, ...), (p, flags, mode))
 OPEN(open64, (const char *p, int flags, ...), (p, flags, mode))
 OPEN(openat, (int d, const char *p, int flags, ...), (d, p, flags, mode))
 OPEN(openat64, (int d, const char *p, int flags, ...), (d, p, flags, mode))
+
+#ifdef WITH_ALLOC /* not for the sanitizers, which bring their own */
+/* Memory: the C library's own names, since dlsym() allocates. */
+void *__libc_malloc(size_t n);
+void *__libc_calloc(size_t k, size_t n);
+void *__libc_realloc(void *p, size_t n);
+
+void *
+malloc(size_t n)
+{
+	return point(ALLOC, "malloc") ? NULL : __libc_malloc(n);
+}
+
+void *
+calloc(size_t k, size_t n)
+{
+	return point(ALLOC, "malloc") ? NULL : __libc_calloc(k, n);
+}
+
+void *
+realloc(void *p, size_t n)
+{
+	return point(ALLOC, "malloc") ? NULL : __libc_realloc(p, n);
+}
+
+CALL_IF(fd < 0, ALLOC, MAP_FAILED, void *, mmap,
+    (void *at, size_t n, int prot, int flags, int fd, off_t off),
+    (at, n, prot, flags, fd, off))
+#endif

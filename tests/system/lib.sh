@@ -132,6 +132,22 @@ world() {
 	done
 }
 
+# crash_world: what crash.py and faults.py begin with: a copy of a world that
+# stands still in $W/made, and a backup of it
+crash_world() {
+	local set
+	world
+	set=$(publish a1 Base "$TOP/COPYING")
+	mkdir "$W/view"
+	"$BUILD_DIR/consentfs" --home "$W/a1" -o view=ciphertext "$W/view"
+	until_ok 20 test -e "$W/view/$set"
+	cp -r "$W/view" "$W/backup"
+	fusermount3 -u "$W/view"
+	server_stop
+	mkdir "$W/made"
+	cp -a "$W"/{rms,ann,a1,a2,b1} "$W/made"
+}
+
 # mount_home HOME MOUNTPOINT [options]
 mount_home() {
 	local home=$1 at=$2
