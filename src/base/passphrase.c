@@ -1,11 +1,28 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "base/passphrase.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <termios.h>
 #include <unistd.h>
 
 #define PASSPHRASE_MAX 1024
+
+enum err
+passphrase_from(struct passphrase *p, const char *s)
+{
+	char *end;
+	long n;
+
+	p->fd = -1;
+	if (s == NULL)
+		return ERR_OK;
+	n = strtol(s, &end, 10);
+	if (*s == '\0' || *end || n < 0 || n > INT_MAX)
+		return err_say(ERR_INVAL, "--passphrase-fd %s is no number", s);
+	p->fd = (int)n;
+	return ERR_OK;
+}
 
 /* One line from ${fd} without its newline. */
 static enum err
@@ -47,9 +64,9 @@ ask_terminal(const char *path, struct secret **out)
 	quiet = old;
 	quiet.c_lflag &= ~(tcflag_t)ECHO;
 	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
-	fprintf(stderr, "passphrase of %s: ", path);
+	(void)fprintf(stderr, "passphrase of %s: ", path);
 	e = read_line(STDIN_FILENO, out);
-	fprintf(stderr, "\n");
+	(void)fprintf(stderr, "\n");
 	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &old);
 	return e;
 }

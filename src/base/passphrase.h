@@ -15,6 +15,13 @@ struct passphrase {
 };
 
 /**
+ * passphrase_from(p, s):
+ * Read the value ${s} of --passphrase-fd into ${p}.fd; NULL is the terminal.
+ * Errors: INVAL.
+ */
+enum err passphrase_from(struct passphrase *p, const char *s) must_check;
+
+/**
  * passphrase_ask(ctx, path, out):
  * Store in ${out} the passphrase for ${path}; ${ctx} is a struct passphrase.
  * Has the type that seal_identity_load() asks with.

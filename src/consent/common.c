@@ -40,10 +40,9 @@ enum err
 consent_passphrase(void *ctx, const char *path, struct secret **out)
 {
 	static struct passphrase asked; /* a home's keys share one */
-	const char *fd = consent_opt(ctx, "passphrase-fd");
+	enum err e = passphrase_from(&asked, consent_opt(ctx, "passphrase-fd"));
 
-	asked.fd = fd ? atoi(fd) : -1;
-	return passphrase_ask(&asked, path, out);
+	return e == ERR_OK ? passphrase_ask(&asked, path, out) : e;
 }
 
 enum err

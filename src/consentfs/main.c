@@ -2,7 +2,6 @@
 #include "consentfs/consentfs_internal.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -236,20 +235,9 @@ find_places(struct args *a)
 static enum err
 read_passphrase_fd(struct args *a)
 {
-	const char *s = given(a, PASSPHRASE);
-	char *end;
-	long n;
-
-	a->passphrase.fd = -1;
 	a->fs.ask = passphrase_ask;
 	a->fs.ask_ctx = &a->passphrase;
-	if (s == NULL)
-		return ERR_OK;
-	n = strtol(s, &end, 10);
-	if (*s == '\0' || *end || n < 0 || n > INT_MAX)
-		return err_say(ERR_INVAL, "--passphrase-fd %s is no number", s);
-	a->passphrase.fd = (int)n;
-	return ERR_OK;
+	return passphrase_from(&a->passphrase, given(a, PASSPHRASE));
 }
 
 static enum err
@@ -386,7 +374,7 @@ main(int argc, char **argv)
 	if (e == ERR_OK)
 		e = a.lock ? keeper_lock(a.operands.v[1]) : mount_and_serve(&a);
 	if (e != ERR_OK && !a.said)
-		fprintf(stderr, "consentfs: %s\n", err_detail(e));
+		(void)fprintf(stderr, "consentfs: %s\n", err_detail(e));
 	free_args(&a);
 	return err_exit(e);
 }

@@ -26,6 +26,10 @@ grep -q 'another consentd serves' "$W/out"
 say "a passphrase protects the keys"
 echo 'correct horse' | consent --home "$W/safe" keygen --roots "$W/rms/client.conf" --passphrase-fd 0 >/dev/null
 echo 'correct horse' | consent --home "$W/safe" register --passphrase-fd 0 >/dev/null 2>&1
+printf 'correct horse\n' >"$W/phrase"
+no_number() { consent --home "$W/safe" status --passphrase-fd zero <"$W/phrase"; }
+must_fail 2 no_number # it used to read descriptor 0
+grep -q 'passphrase-fd zero is no number' "$W/out"
 wrong() { echo wrong | consent --home "$W/safe" status --passphrase-fd 0; }
 must_fail 4 wrong
 
