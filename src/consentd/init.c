@@ -82,9 +82,9 @@ write_conf(const char *dir, const struct consentd_conf *c)
 	CLEANUP(free) char *path = file_join(dir, "consentd.conf");
 	CLEANUP(free) char *text = NULL;
 	size_t len;
-	FILE *f = open_memstream(&text, &len);
+	FILE *f = path ? open_memstream(&text, &len) : NULL;
 
-	if (path == NULL || f == NULL)
+	if (f == NULL)
 		return ERR_NOMEM;
 	consentd_conf_print(c, f);
 	if (fclose(f) != 0)
