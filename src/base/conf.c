@@ -115,7 +115,8 @@ one_pair(const struct reading *r, const char *section, const char *key,
 	for (size_t i = 0; i < r->n; i++) {
 		const struct conf_item *it = &r->items[i];
 
-		if (strcmp(it->section, section) || strcmp(it->key, key))
+		if (strcmp(it->section, section) != 0 ||
+		    strcmp(it->key, key) != 0)
 			continue;
 		if (set_value(it, value, r->out) == ERR_OK)
 			return ERR_OK;
@@ -172,16 +173,16 @@ print_item(const struct conf_item *it, const void *values, FILE *to)
 
 		memcpy(&text, field, sizeof(text));
 		if (text)
-			fprintf(to, "%s = %s\n", it->key, text);
+			(void)fprintf(to, "%s = %s\n", it->key, text);
 		return;
 	}
 	if (it->type == CONF_BOOL) {
-		fprintf(to, "%s = %s\n", it->key,
+		(void)fprintf(to, "%s = %s\n", it->key,
 		    *(const bool *)field ? "yes" : "no");
 		return;
 	}
 	memcpy(&v, field, sizeof(v));
-	fprintf(to, "%s = %lld%s\n", it->key, (long long)v,
+	(void)fprintf(to, "%s = %lld%s\n", it->key, (long long)v,
 	    it->type == CONF_TIME ? "ms" : "");
 }
 
@@ -194,7 +195,7 @@ conf_print(
 	for (size_t i = 0; i < n; i++) {
 		if (strcmp(section, items[i].section) != 0) {
 			section = items[i].section;
-			fprintf(to, "[%s]\n", section);
+			(void)fprintf(to, "[%s]\n", section);
 		}
 		print_item(&items[i], values, to);
 	}

@@ -7,7 +7,7 @@
 #include "base/file.h"
 #include "blobs/blobs_internal.h"
 
-#define NOTE_USE_MS (3600 * 1000) /* how exact the use on disk is */
+#define NOTE_USE_MS (3600LL * 1000) /* how exact the use on disk is */
 
 static void
 blob_free(struct blob *x)

@@ -82,7 +82,7 @@ static enum err
 read_record(struct js *r, struct rms_record *out)
 {
 	CLEANUP_BUF struct buf b = { 0 };
-	const char *s = js_text(r, "record", 4 * RMS_RECORD);
+	const char *s = js_text(r, "record", (size_t)4 * RMS_RECORD);
 	enum err e = text64_read(s, strlen(s), &b);
 
 	return e ? e : rms_record_read(b.p, b.len, out);
@@ -316,7 +316,8 @@ static enum err
 check_extra(struct consent_check *k, const struct consent_copy_set *s)
 {
 	CLEANUP(free) char *blobs = file_join(s->dir, BLOBS);
-	CLEANUP(free) struct blob_id *sorted = calloc(s->n, sizeof(*sorted));
+	CLEANUP(free)
+	struct blob_id *sorted = calloc(s->n + 1, sizeof(*sorted));
 	struct expected x = { k, s->dir, sorted, s->n };
 	enum err e;
 

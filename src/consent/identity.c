@@ -154,7 +154,7 @@ print_card(struct consent *c, const struct rms_card *card)
 		return ERR_OK;
 	}
 	printf("%s\n", buf_text(&text));
-	fprintf(stderr, "check words: %s\n", words);
+	(void)fprintf(stderr, "check words: %s\n", words);
 	return consent_opt(c, "qr") ? show_qr(buf_text(&text)) : ERR_OK;
 }
 
@@ -206,7 +206,7 @@ consent_alias(struct consent *c)
 	if (e != ERR_OK)
 		return e;
 	rms_card_words(&card, words);
-	fprintf(stderr, "check words, to be compared with the patient's: %s\n",
-	    words);
+	(void)fprintf(stderr,
+	    "check words, to be compared with the patient's: %s\n", words);
 	return ERR_OK;
 }

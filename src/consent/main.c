@@ -83,7 +83,7 @@ help_verb(const struct consent_verb *v)
 static int
 fail(enum err e)
 {
-	fprintf(stderr, "consent: %s\n", err_detail(e));
+	(void)fprintf(stderr, "consent: %s\n", err_detail(e));
 	return err_exit(e);
 }
 

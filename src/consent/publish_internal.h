@@ -73,7 +73,7 @@ enum err consent_source_line(const struct consent_source *s,
 
 /* ---- publish_send.c: blobs to the RMS ---- */
 
-#define CONSENT_SMALL (256 * 1024) /* goes into a pack */
+#define CONSENT_SMALL ((size_t)256 * 1024) /* goes into a pack */
 
 /* A sealed blob in a file. */
 struct consent_blob {

@@ -8,8 +8,8 @@
 #include "base/text.h"
 
 #define AT(field) offsetof(struct consentd_conf, field)
-#define MINUTE    60000
-#define DAY       (24 * 60 * MINUTE)
+#define MINUTE    60000LL
+#define DAY       (MINUTE * 60 * 24)
 
 static const struct conf_item items[] = {
 	{ "node", "listen", CONF_TEXT, AT(node_listen), "127.0.0.1:6862", 0, 0,

@@ -182,7 +182,7 @@ get_pair(struct consentd_keys *k, const uint8_t handle[static HANDLE],
 	    &t, &k->pairs, (struct db_val){ handle, HANDLE }, out);
 	if (e == ERR_NOTFOUND)
 		return ERR_NOKEY;
-	if (e == ERR_OK && out->len != 2 * SEAL_KEY)
+	if (e == ERR_OK && out->len != (size_t)2 * SEAL_KEY)
 		return ERR_CORRUPT;
 	return e;
 }

@@ -12,7 +12,7 @@
 #include "rms/rms.h"
 
 #define AHEAD_MS        30000 /* how far a floor is reserved at once */
-#define WINDOW_MS       (2 * RMS_SKEW_MS)
+#define WINDOW_MS       (2LL * RMS_SKEW_MS)
 #define BUCKETS         4096
 #define SIGNERS         8192
 #define STRANGERS       2048  /* of them, accounts that nobody knows */

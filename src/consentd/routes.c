@@ -2,7 +2,7 @@
 #include "consentd/server_internal.h"
 
 #define SMALL       4096
-#define KIB(n)      ((n)*1024)
+#define KIB(n)      ((size_t)1024 * (n))
 #define TX_BODY     KIB(512)
 #define LEAVES_BODY (8 + BLOBS_MAX_LENGTH / SEAL_SPAN * 32)
 

@@ -32,13 +32,13 @@ static void __attribute__((noreturn)) wait_report(int fd)
 	}
 	report[n] = '\0';
 	if (n == 0) {
-		fprintf(stderr,
+		(void)fprintf(stderr,
 		    "consentfs: the process in the background "
 		    "ended unexpectedly\n");
 		_exit(1);
 	}
 	if (report[0] != 0)
-		fprintf(stderr, "consentfs: %s\n", report + 1);
+		(void)fprintf(stderr, "consentfs: %s\n", report + 1);
 	_exit(report[0]);
 }
 

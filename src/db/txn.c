@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "db/db_internal.h"
 
-#define READERS_EVERY_MS (3600 * 1000)
+#define READERS_EVERY_MS (3600LL * 1000)
 #define CHUNK_BYTES      4096
 
 /*

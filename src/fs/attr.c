@@ -132,7 +132,7 @@ fs_attr(struct fs *fs, const struct fs_place *p, struct stat *out)
 		.st_gid = fs->gid,
 		.st_size = (off_t)size,
 		.st_blocks = (blkcnt_t)(size / 512 + (size % 512 != 0)),
-		.st_blksize = 128 * 1024,
+		.st_blksize = 128L * 1024,
 	};
 	out->st_mtim = out->st_ctim = out->st_atim = time_of(modified(fs, p));
 	return e;

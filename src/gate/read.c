@@ -138,7 +138,8 @@ read_all(struct gate_doc *d, uint64_t off, uint8_t *out, size_t n)
 	enum err e = prepare(d);
 
 	while (e == ERR_OK && n > 0) {
-		size_t room = PIECE * SEAL_CHUNK - (size_t)(off % SEAL_CHUNK);
+		size_t room = (size_t)PIECE * SEAL_CHUNK -
+		    (size_t)(off % SEAL_CHUNK);
 		size_t k = n < room ? n : room;
 
 		e = read_piece(d, off, out, k);

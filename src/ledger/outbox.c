@@ -5,7 +5,7 @@
 
 #define VERSION       1
 #define MAP_BYTES     (4ULL << 30)
-#define KEEP_FINAL_MS (24 * 3600 * 1000LL)
+#define KEEP_FINAL_MS (24LL * 3600 * 1000)
 
 static enum err
 open_tables(struct ledger_outbox *o)
@@ -296,6 +296,7 @@ find_old(struct purge *p)
 	if (p->rows.len)
 		db_walk(
 		    &t, p->o->byid, (struct db_val){ "", 0 }, find_old_id, p);
+	p->t = NULL;
 	return t.err ? t.err : p->rows.err ? p->rows.err : p->ids.err;
 }
 

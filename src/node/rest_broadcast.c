@@ -4,8 +4,8 @@
 #include "base/clock.h"
 #include "node/node_internal.h"
 
-#define AHEAD_MS  (90 * 60 * 1000LL)
-#define BEHIND_MS (120 * 60 * 1000LL)
+#define AHEAD_MS  (90LL * 60 * 1000)
+#define BEHIND_MS (120LL * 60 * 1000)
 #define RECENT_MS 20000
 #define POOL_TXS  10000
 #define POOL_JSON (4 << 20)

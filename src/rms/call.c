@@ -124,7 +124,8 @@ tame(const char *s, char out[static DETAIL_MAX + 1])
 	size_t n = 0;
 
 	for (; *s && n < DETAIL_MAX; s++)
-		out[n++] = (unsigned char)*s < 0x20 || *s == 0x7f ? ' ' : *s;
+		out[n++] = (char)((unsigned char)*s < 0x20 || *s == 0x7f ? ' ' :
+									   *s);
 	out[n] = '\0';
 }
 

@@ -197,8 +197,8 @@ seal_envelope_key(const uint8_t *env, size_t len, int slot,
 		return ERR_INVAL;
 	if (!has_shape(env, len))
 		return malformed();
-	return key_open(
-	    env, env + SLOT_AT + (slot - 1) * SEAL_BOX_KEY, id, out_key);
+	return key_open(env, env + SLOT_AT + (size_t)(slot - 1) * SEAL_BOX_KEY,
+	    id, out_key);
 }
 
 enum err
