@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/fresh.h"
 #include "base/log.h"
 #include "base/opt.h"
 #include "base/text.h"
@@ -107,7 +108,11 @@ write_roots(
 	return consentd_roots_write(dir, r);
 }
 
-/* client.conf comes last: with it the directory is whole. */
+/* With client.conf the directory is whole. */
+static const char *const made[] = { "consentd.conf", "rms.key", "node.key",
+	"keystore.key", "node", "node/node.lock", "node/lock.mdb",
+	"node/data.mdb", "client.conf" };
+
 static enum err
 make(const char *dir, const struct consentd_conf *c)
 {
@@ -118,6 +123,8 @@ make(const char *dir, const struct consentd_conf *c)
 	CLEANUP_ROOTS struct consentd_roots r = { 0 };
 	enum err e = chain_dir ? file_mkdirs(dir) : ERR_NOMEM;
 
+	if (e == ERR_OK)
+		e = fresh_begin(dir, made, ARRAY_LEN(made));
 	if (e == ERR_OK)
 		e = write_conf(dir, c);
 	if (e == ERR_OK)
@@ -134,6 +141,8 @@ make(const char *dir, const struct consentd_conf *c)
 	r.rms = *seal_identity_key(rms);
 	r.generator = *seal_identity_key(node);
 	e = write_roots(dir, c, &r);
+	if (e == ERR_OK)
+		e = fresh_end(dir);
 	if (e == ERR_OK)
 		printf("chain %s\nrms %s\n", TEXT58(&r.chain), TEXT58(&r.rms));
 	return e;

@@ -8,14 +8,12 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/fresh.h"
 #include "base/text.h"
 
 #define MAX_FILE 65536
 
-/* Tells that what is there was left by a keygen that did not come to its end,
- * and may be removed. */
-#define UNFINISHED ".keygen"
-
+/* With identity.key a home is whole. */
 static const char *const made[] = { "consent.conf", "reading.key",
 	"accreditation.json", "identity.key" };
 
@@ -135,56 +133,6 @@ write_conf(const struct home_create_opts *o, const struct joined *inst)
 	return text.err ? text.err : file_create(path, text.p, text.len, 0600);
 }
 
-static bool
-is_there(const char *dir, const char *name)
-{
-	CLEANUP(free) char *path = file_join(dir, name);
-
-	return path && access(path, F_OK) == 0;
-}
-
-static enum err
-drop(const char *dir, const char *name)
-{
-	CLEANUP(free) char *path = file_join(dir, name);
-
-	if (path == NULL)
-		return ERR_NOMEM;
-	if (unlink(path) != 0 && errno != ENOENT)
-		return err_say(err_from_errno(errno), "cannot remove '%s': %s",
-		    path, strerror(errno));
-	return ERR_OK;
-}
-
-/* With identity.key, which comes last, a home is whole and left alone. */
-static enum err
-begin(const char *dir)
-{
-	CLEANUP(free) char *mark = file_join(dir, UNFINISHED);
-	bool left = is_there(dir, UNFINISHED) && !is_there(dir, "identity.key");
-	enum err e = ERR_OK;
-
-	if (mark == NULL)
-		return ERR_NOMEM;
-	for (size_t i = 0; i < ARRAY_LEN(made) && e == ERR_OK; i++) {
-		if (left)
-			e = drop(dir, made[i]);
-		else if (is_there(dir, made[i]))
-			e = err_say(ERR_EXISTS,
-			    "'%s' holds '%s' already; choose another folder",
-			    dir, made[i]);
-	}
-	return e == ERR_OK ? file_write(mark, "", 0, 0600) : e;
-}
-
-static enum err
-end(const char *dir)
-{
-	enum err e = drop(dir, UNFINISHED);
-
-	return e == ERR_OK ? file_sync_dir(dir) : e;
-}
-
 static enum err
 make_all(const struct home_create_opts *o)
 {
@@ -212,8 +160,8 @@ home_create(const struct home_create_opts *o)
 		    "the operator",
 		    o->roots);
 	if (e == ERR_OK)
-		e = begin(o->dir);
+		e = fresh_begin(o->dir, made, ARRAY_LEN(made));
 	if (e == ERR_OK)
 		e = make_all(o);
-	return e == ERR_OK ? end(o->dir) : e;
+	return e == ERR_OK ? fresh_end(o->dir) : e;
 }

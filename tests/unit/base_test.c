@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/conf.h"
 #include "base/file.h"
+#include "base/fresh.h"
 #include "base/js.h"
 #include "base/log.h"
 #include "base/opt.h"
@@ -249,6 +250,32 @@ START_TEST(file_write_after_a_crash)
 }
 END_TEST
 
+START_TEST(fresh_files_are_whole_or_made_again)
+{
+	static const char *const names[] = { "d", "d/one", "last" };
+	char at[256];
+
+	(void)snprintf(at, sizeof(at), "%s", in_dir("fresh"));
+	ck_assert_int_eq(file_mkdirs(in_dir("fresh/d")), ERR_OK);
+	ck_assert_int_eq(fresh_begin(at, names, 3), ERR_EXISTS);
+	ck_assert_int_eq(rmdir(in_dir("fresh/d")), 0);
+	/* it ended before the last one */
+	ck_assert_int_eq(fresh_begin(at, names, 3), ERR_OK);
+	ck_assert_int_eq(file_mkdirs(in_dir("fresh/d")), ERR_OK);
+	ck_assert_int_eq(
+	    file_create(in_dir("fresh/d/one"), "x", 1, 0600), ERR_OK);
+	ck_assert_int_eq(fresh_begin(at, names, 3), ERR_OK);
+	ck_assert_int_ne(access(in_dir("fresh/d"), F_OK), 0);
+	/* it ended after it: whole */
+	ck_assert_int_eq(
+	    file_create(in_dir("fresh/last"), "x", 1, 0600), ERR_OK);
+	ck_assert_int_eq(fresh_begin(at, names, 3), ERR_EXISTS);
+	ck_assert_int_eq(access(in_dir("fresh/last"), F_OK), 0);
+	ck_assert_int_eq(fresh_end(at), ERR_OK);
+	ck_assert_int_eq(fresh_begin(at, names, 3), ERR_EXISTS);
+}
+END_TEST
+
 START_TEST(file_lock_is_exclusive)
 {
 	int fd = -1, other = -1;
@@ -482,9 +509,10 @@ main(void)
 		bytes_round_trip_and_stick, base58_known_values, base58_refuses,
 		base64_and_utf8, js_is_strict,
 		file_write_replaces_create_refuses, file_write_after_a_crash,
-		file_lock_is_exclusive, clock_texts,
-		conf_reads_and_names_the_line, opt_tables, log_cannot_be_forged,
-		secrets_hold_and_wipe, small_secrets_share_pages,
+		fresh_files_are_whole_or_made_again, file_lock_is_exclusive,
+		clock_texts, conf_reads_and_names_the_line, opt_tables,
+		log_cannot_be_forged, secrets_hold_and_wipe,
+		small_secrets_share_pages,
 		no_secret_in_memory_that_is_not_locked };
 	Suite *s = suite_create("base");
 	SRunner *r = srunner_create(s);
