@@ -54,6 +54,7 @@ qemu-storage-daemon --daemonize --pidfile "$W/qsd.pid" \
 	--export "type=fuse,id=logged,node-name=both,mountpoint=$W/logged,writable=on"
 attach "$W/logged"
 python3 "$driver" work
+cp -a "$W/disk/rms" "$W/rms-final"
 detach
 kill "$(cat "$W/qsd.pid")" # it removes the file when all is written
 until_ok 20 test ! -e "$W/qsd.pid"

@@ -20,7 +20,7 @@ from crash import (BUILD, MNT, SEED, W, Failed, World, ask_json, consent,
 
 FLUSH, FUA, DISCARD = 1, 2, 4
 SECTOR = 512
-SUBSETS = int(os.environ.get("SUBSETS") or 2)
+SUBSETS = int(os.environ.get("SUBSETS") or 1)
 
 
 # ---- the workload ----
@@ -76,7 +76,17 @@ class Workload:
         shutil.rmtree(f"{W}/kept/{name}/cards")
         self.ack("card", name=name, words=card["words"])
 
+    def journal(self, records):
+        """Segments begin and go: in the mount's own journal that is rare."""
+        p = subprocess.Popen([BUILD + "/journalist", W + "/disk/segments",
+                              "append", str(records)], stdout=subprocess.PIPE)
+        for line in p.stdout:
+            self.ack("record", seq=int(line))
+        if p.wait() != 0:
+            raise Failed("the journalist failed")
+
     def run(self, rounds):
+        self.journal(60)
         for i in range(rounds):
             title = f"p{i}"
             self.publish(title, (3000, 40000, 2300000)[i % 3])
@@ -98,7 +108,7 @@ def work():
     try:
         w.up()
         load = Workload(w)
-        load.run(int(os.environ.get("ROUNDS") or 6))
+        load.run(int(os.environ.get("ROUNDS") or 4))
         w.down()
     finally:
         w.mount.kill()
@@ -190,6 +200,9 @@ def check_read(w, title):
 
 def check_state(w, acks, done):
     """${acks}: what must be there; ${done}: the whole workload's."""
+    for a in due(acks, "record")[-1:]:
+        run_ok([BUILD + "/journalist", W + "/disk/segments", "check",
+                str(a["seq"])])
     w.up()
     check_opens([a["app"] for a in due(acks, "open")], done["attempts"])
     listed = [s["set"] for s in ask_json("ann", "sets")]
@@ -215,11 +228,35 @@ def check_state(w, acks, done):
             raise Failed("the key of a patient is lost: " + a["name"])
 
 
-def try_state(image, acks, done):
+def servers_disk(final):
+    """consentd's folder is on the disk, or was on another one without harm."""
+    os.remove(W + "/rms")
+    if not final:
+        os.symlink("disk/rms", W + "/rms")
+        return
+    shutil.rmtree(W + "/rms-now", ignore_errors=True)
+    subprocess.run(["cp", "-a", W + "/rms-final", W + "/rms-now"], check=True)
+    os.symlink("rms-now", W + "/rms")
+
+
+def check_goes_on(w):
+    """What is new is taken: no number or time is used a second time."""
+    w.publish("new")
+    run_ok(consent("ann", "grant", "--to", "Clinic B", "--set",
+                   w.titles["new"], "--until", "1d"))
+    check_read(w, "new")
+    w.check_opens()
+
+
+def try_state(image, final, acks, done):
     w = World()
+    w.attempts = set(done["attempts"])
     with Disk(image):
+        servers_disk(final)
         try:
             check_state(w, acks, done)
+            if final:
+                check_goes_on(w)
         finally:
             w.mount.kill()
             w.server.kill()
@@ -245,10 +282,15 @@ def subset(log, first, end, image, rng):
 
 
 def plan(log, number):
-    """(flush, number of subset or -1: none), in the order of the log."""
-    all_states = [(i, k) for i in log.flushes() for k in range(-1, SUBSETS)]
+    """
+    (flush, number of subset or -1: none, did only the clients lose power), in
+    the order of the log.
+    """
+    rng = random.Random(SEED)
+    all_states = [(i, k, rng.random() < 0.2)
+                  for i in log.flushes() for k in range(-1, SUBSETS)]
     if number and number < len(all_states):
-        all_states = sorted(random.Random(SEED).sample(all_states, number))
+        all_states = sorted(rng.sample(all_states, number))
     return all_states
 
 
@@ -261,7 +303,7 @@ def states(number):
     now, state = W + "/now.img", W + "/state.img"
     shutil.copyfile(W + "/before.img", now)
     at, n, records, began = 0, 0, 0, time.monotonic()
-    for flush, k in todo:
+    for flush, k, final in todo:
         with open(now, "r+b") as f:
             for i in range(at, flush):
                 log.put(i, f)
@@ -274,17 +316,19 @@ def states(number):
                        random.Random(f"{SEED} {flush} {k}"))
         acks = [a for a in done["acks"] if a["log"] <= flush + 1]
         try:
-            try_state(state, acks, done)
+            try_state(state, final, acks, done)
         except Failed as e:
-            raise Failed(f"flush {flush}, subset {k}: {e}")
+            raise Failed(f"flush {flush}, subset {k}, {final}: {e}")
         n += 1
         records += len(acks)
         if n % 100 == 0:
             print(f"{n} of {len(todo)} states, "
                   f"{time.monotonic() - began:.0f} s", flush=True)
-    prefixes = sum(k < 0 for _, k in todo)
+    prefixes = sum(k < 0 for _, k, _ in todo)
+    clients = sum(final for _, _, final in todo)
     print(f"figure: {n} states of a disk after power loss ({prefixes} after a "
-          f"flush, {n - prefixes} with some of the writes since) of "
+          f"flush, {n - prefixes} with some of the writes since; {clients} of them "
+          f"with the server unharmed) of "
           f"{len(flushes)} flushes and {len(log.entries)} writes: acknowledged "
           f"records lost 0 of {records}; seed {SEED}, "
           f"{time.monotonic() - began:.0f} s")
