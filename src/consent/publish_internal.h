@@ -99,7 +99,7 @@ enum err consent_put_record(struct rms_client *rms, const struct event_id *set,
 
 struct consent_spool {
 	char *dir, *name;
-	const char *type_code; /* borrowed */
+	const char *type_code, *home_dir; /* borrowed */
 	int lock, data, index;
 	struct secret *rest;
 	struct secret *set_key, *content_key;

@@ -378,9 +378,9 @@ load_index(struct consent_spool *s)
 }
 
 static void
-drop_file(const struct consent_spool *s, const char *name)
+drop_file(const char *dir, const char *name)
 {
-	CLEANUP(free) char *path = file_join(s->dir, name);
+	CLEANUP(free) char *path = file_join(dir, name);
 
 	if (path)
 		(void)unlink(path);
@@ -389,24 +389,41 @@ drop_file(const struct consent_spool *s, const char *name)
 static void
 drop_data(const struct consent_spool *s)
 {
-	drop_file(s, "data");
-	drop_file(s, "index");
+	drop_file(s->dir, "data");
+	drop_file(s->dir, "index");
 }
 
 static void
 drop_files(const struct consent_spool *s)
 {
-	drop_file(s, "state");
+	drop_file(s->dir, "state");
 	drop_data(s);
 }
 
 static void
+empty(const char *dir)
+{
+	static const char *const names[] = { "state", ".state.new", "data",
+		"index", "lock" };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		drop_file(dir, names[i]);
+	(void)rmdir(dir);
+}
+
+/* In one step, and under one name, so that crashes leave one at most. */
+static void
 drop_dir(const struct consent_spool *s)
 {
-	drop_files(s);
-	drop_file(s, ".state.new"); /* left over from a crash */
-	drop_file(s, "lock");
-	(void)rmdir(s->dir);
+	CLEANUP(free) char *gone = NULL;
+
+	if (asprintf(&gone, "%s/spool/.gone", s->home_dir) < 0) {
+		gone = NULL;
+		return;
+	}
+	empty(gone);
+	if (rename(s->dir, gone) == 0)
+		empty(gone);
 }
 
 static enum err
@@ -433,6 +450,7 @@ consent_spool_open(
 
 	*s = (struct consent_spool)CONSENT_SPOOL_NONE;
 	s->type_code = o->type_code;
+	s->home_dir = home_dir(o->home);
 	if ((e = seal_rest_key(home_identity(o->home), "spool", &s->rest)) ||
 	    (e = make_name(o, s)) || (e = lock(s)))
 		return e;
