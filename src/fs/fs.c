@@ -127,7 +127,7 @@ open_all(struct fs *fs, const struct fs_opts *opts)
 	enum err e = keep_opts(fs, opts);
 
 	if (e == ERR_OK)
-		e = fs_mount_check(fs->mountpoint);
+		e = fs_mount_check(fs);
 	if (e == ERR_OK)
 		e = fs_inodes_init(&fs->inodes);
 	fs->inodes.keeper = opts->keeper;

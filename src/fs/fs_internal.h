@@ -351,11 +351,12 @@ struct fs {
 /* ---- fs/mount.c ---- */
 
 /**
- * fs_mount_check(path):
- * Say early, and clearly, why ${path} cannot be mounted on.
+ * fs_mount_check(fs):
+ * Say early, and clearly, why the mount point cannot be mounted on.  A mount
+ * of ours that nobody serves any more is removed from it.
  * Errors: NOTFOUND, INVAL, BUSY, UNAUTH.
  */
-enum err fs_mount_check(const char *path) must_check;
+enum err fs_mount_check(struct fs *fs) must_check;
 
 /**
  * fs_mount(fs), fs_unmount(fs):

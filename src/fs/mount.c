@@ -17,6 +17,8 @@
 	"ro,nosuid,nodev,noexec,default_permissions"                           \
 	",subtype=consentfs"
 
+#define DEAD_MAX 8 /* mounts on one place that are cleared */
+
 /* ---- what libfuse has to say ---- */
 
 static pthread_mutex_t said_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -38,41 +40,6 @@ on_fuse_log(enum fuse_log_level level, const char *fmt, va_list ap)
 	pthread_mutex_lock(&said_lock);
 	memcpy(said, line, n + 1);
 	pthread_mutex_unlock(&said_lock);
-}
-
-enum err
-fs_mount_check(const char *path)
-{
-	CLEANUP(free) char *up = NULL;
-	struct stat st, parent;
-	struct statfs sfs;
-
-	if (access("/dev/fuse", F_OK) != 0)
-		return err_say(ERR_NOTFOUND,
-		    "there is no /dev/fuse; load the module fuse, or give the "
-		    "container this device");
-	if (stat(path, &st) != 0) {
-		if (errno == ENOTCONN)
-			return err_say(ERR_BUSY,
-			    "a dead mount is on '%s'; fusermount3 -u '%s'",
-			    path, path);
-		return err_say(err_from_errno(errno),
-		    "cannot mount on '%s': %s", path, strerror(errno));
-	}
-	if (!S_ISDIR(st.st_mode))
-		return err_say(ERR_INVAL,
-		    "cannot mount on '%s': it is no directory", path);
-	if (asprintf(&up, "%s/..", path) < 0) {
-		up = NULL;
-		return ERR_NOMEM;
-	}
-	if (stat(up, &parent) == 0 && parent.st_dev != st.st_dev &&
-	    statfs(path, &sfs) == 0 && sfs.f_type == FUSE_SUPER_MAGIC)
-		return err_say(ERR_BUSY,
-		    "a folder is mounted on '%s' already; unmount it or take "
-		    "another directory",
-		    path);
-	return ERR_OK;
 }
 
 /* ---- fusermount3, for root too: one way for all, and nobody has to be able to
@@ -155,6 +122,59 @@ mount_by_helper(const struct fs *fs, int *out_fd)
 		    "refuses",
 		    fs->mountpoint);
 	return e;
+}
+
+/* ---- before ---- */
+
+/* Take away what is left of mounts whose processes were killed, all at once. */
+static void
+clear_dead(struct fs *fs)
+{
+	char name[] = "fusermount3", uz[] = "-uqz", dashes[] = "--";
+	char *argv[] = { name, uz, dashes, fs->mountpoint, NULL };
+
+	for (int i = 0; i < DEAD_MAX && keeper_is_dead(fs->mountpoint); i++) {
+		log_warn("removing the dead mount on '%s'", fs->mountpoint);
+		if (run_fusermount(argv, environ) != ERR_OK)
+			return;
+	}
+}
+
+enum err
+fs_mount_check(struct fs *fs)
+{
+	const char *path = fs->mountpoint;
+	CLEANUP(free) char *up = NULL;
+	struct stat st, parent;
+	struct statfs sfs;
+
+	if (access("/dev/fuse", F_OK) != 0)
+		return err_say(ERR_NOTFOUND,
+		    "there is no /dev/fuse; load the module fuse, or give the "
+		    "container this device");
+	clear_dead(fs);
+	if (stat(path, &st) != 0) {
+		if (errno == ENOTCONN)
+			return err_say(ERR_BUSY,
+			    "a dead mount is on '%s'; fusermount3 -u '%s'",
+			    path, path);
+		return err_say(err_from_errno(errno),
+		    "cannot mount on '%s': %s", path, strerror(errno));
+	}
+	if (!S_ISDIR(st.st_mode))
+		return err_say(ERR_INVAL,
+		    "cannot mount on '%s': it is no directory", path);
+	if (asprintf(&up, "%s/..", path) < 0) {
+		up = NULL;
+		return ERR_NOMEM;
+	}
+	if (stat(up, &parent) == 0 && parent.st_dev != st.st_dev &&
+	    statfs(path, &sfs) == 0 && sfs.f_type == FUSE_SUPER_MAGIC)
+		return err_say(ERR_BUSY,
+		    "a folder is mounted on '%s' already; unmount it or take "
+		    "another directory",
+		    path);
+	return ERR_OK;
 }
 
 /* ---- mounting ---- */

@@ -110,6 +110,14 @@ void keeper_dark(struct keeper *k);
 /* ---- for others ---- */
 
 /**
+ * keeper_is_dead(at):
+ * Say whether the newest mount on the absolute name ${at} is one of consentfs
+ * and of this user that nobody serves any more: all of its processes, the
+ * unmounter too, were killed.
+ */
+bool keeper_is_dead(const char *at);
+
+/**
  * keeper_lock(mountpoint):
  * Have the keeper of the mount on ${mountpoint} make everything dark and end
  * it, without asking the mount for anything.

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/vfs.h>
 
 #define TYPE "fuse.consentfs"
 
@@ -85,4 +86,18 @@ keeper_find_mount(const char *at, const char *source, struct keeper_mount *out)
 			e = keep(&m, out);
 	(void)fclose(f);
 	return e;
+}
+
+bool
+keeper_is_dead(const char *at)
+{
+	struct keeper_mount m;
+	struct statfs s; /* the kernel keeps attributes, but not these */
+	bool ours = keeper_find_mount(at, NULL, &m) == ERR_OK && m.ours &&
+	    m.uid == geteuid();
+
+	free(m.at);
+	free(m.source);
+	return ours && statfs(at, &s) != 0 &&
+	    (errno == ENOTCONN || errno == ECONNABORTED);
 }
