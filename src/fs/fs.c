@@ -98,6 +98,10 @@ open_gate(struct fs *fs)
 static enum err
 start_threads(struct fs *fs)
 {
+	enum err e = fs_tellers_start(fs, fs->device);
+
+	if (e != ERR_OK)
+		return e;
 	if (pthread_create(&fs->notifier, NULL, fs_notify_run, fs) != 0)
 		return err_say(ERR_NOMEM, "cannot start a thread");
 	fs->has_notifier = true;
@@ -149,6 +153,7 @@ fs_open(const struct fs_opts *opts, struct fs **out)
 
 	if (fs == NULL)
 		return ERR_NOMEM;
+	fs->device = -1;
 	init_locks(fs);
 	block_signals();
 	e = open_all(fs, opts);
@@ -186,7 +191,7 @@ make_dark(struct fs *fs)
 	if (atomic_exchange(&fs->dark, true))
 		return;
 	gate_dark(fs->gate);
-	(void)keeper_drop_pages(fs->opts.keeper, fuse_session_fd(fs->session));
+	fs_notify_dark_all(fs);
 	keeper_dark(fs->opts.keeper);
 }
 
@@ -209,6 +214,7 @@ stop_threads(struct fs *fs)
 	if (fs->has_interrupter)
 		(void)pthread_join(fs->interrupter, NULL);
 	fs->has_notifier = fs->has_interrupter = false;
+	fs_tellers_stop(fs);
 }
 
 /* Waits for the end; then everything becomes dark, then nothing is served. */

@@ -299,6 +299,53 @@ enum err fs_xattr(
  */
 enum err fs_xattr_names(const struct fs_place *p, struct buf *out) must_check;
 
+/* ---- fs/tell.c: who tells the kernel ---- */
+
+/* Drop the entry ${name} of the directory ${ino}; NULL: what the kernel keeps
+ * of ${ino}. */
+struct fs_note {
+	uint64_t ino;
+	const char *name;
+};
+
+/* One for what must be dark at once, one for the rest. */
+enum fs_teller_id { FS_TELL_DARK, FS_TELL_NAMES, FS_TELLERS };
+
+struct fs_teller {
+	pthread_t thread;
+	bool started;
+	int device;
+	pthread_mutex_t lock;
+	pthread_cond_t cond;
+	enum {
+		FS_TELL_STARTING,
+		FS_TELL_IDLE,
+		FS_TELL_ASKED,
+		FS_TELL_STOP
+	} state;                    /* lock */
+	const struct fs_note *note; /* lock; the caller's, who waits */
+	size_t n;                   /* lock */
+	int result;                 /* lock */
+};
+
+/**
+ * fs_tellers_start(fs, device), fs_tellers_stop(fs):
+ * Start the threads, each with a table of descriptors of its own that holds
+ * ${device} only; stop them.
+ */
+enum err fs_tellers_start(struct fs *fs, int device) must_check;
+/** fs_tellers_stop(fs): see fs_tellers_start(). */
+void fs_tellers_stop(struct fs *fs);
+
+/**
+ * fs_tell(fs, id, note, n):
+ * Have the kernel told, one caller for each ${id} at a time, and return when
+ * it was, with the first errno that matters or 0.  It may take as long as a
+ * request that is being served.
+ */
+int fs_tell(
+    struct fs *fs, enum fs_teller_id id, const struct fs_note *note, size_t n);
+
 /* ---- the mount: fs/fs.c ---- */
 
 struct fuse_session;
@@ -325,6 +372,8 @@ struct fs {
 	bool gate_started;
 	atomic_bool dark; /* nothing is read any more, no matter what */
 	struct fs_inodes inodes;
+	struct fs_teller teller[FS_TELLERS];
+	int device; /* the tellers' own clone of it; -1: none yet */
 
 	pthread_mutex_t lock;
 	struct fs_top *top;        /* lock */
@@ -376,6 +425,12 @@ void fs_unmount(struct fs *fs);
 void fs_notify_changed(void *ctx);
 /** fs_notify_dark(ctx, set): see fs_notify_changed(). */
 void fs_notify_dark(void *ctx, const struct event_id *set);
+
+/**
+ * fs_notify_dark_all(fs):
+ * Drop what the kernel keeps of everything that was ever opened.
+ */
+void fs_notify_dark_all(struct fs *fs);
 
 /**
  * fs_notify_run(arg):

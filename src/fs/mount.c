@@ -206,11 +206,15 @@ fs_mount(struct fs *fs)
 	if (e != ERR_OK)
 		return e;
 	(void)snprintf(name, sizeof(name), "/dev/fd/%d", ours);
-	if (fuse_session_mount(fs->session, name) == 0)
-		return ERR_OK;
-	(void)close(ours);
-	return err_say(ERR_IO, "cannot mount on '%s': %s", fs->mountpoint,
-	    said[0] ? said : "refused");
+	if (fuse_session_mount(fs->session, name) != 0) {
+		(void)close(ours);
+		return err_say(ERR_IO, "cannot mount on '%s': %s",
+		    fs->mountpoint, said[0] ? said : "refused");
+	}
+	fs->device = keeper_clone(ours);
+	return fs->device >= 0 ?
+	    ERR_OK :
+	    err_say(ERR_IO, "cannot open /dev/fuse again: %s", strerror(errno));
 }
 
 void
@@ -219,4 +223,7 @@ fs_unmount(struct fs *fs)
 	if (fs->session)
 		fuse_session_destroy(fs->session); /* closes the device */
 	fs->session = NULL;
+	if (fs->device >= 0)
+		(void)close(fs->device);
+	fs->device = -1;
 }

@@ -4,26 +4,32 @@
  * requests that are being served, so it comes from threads that serve none,
  * and no lock that a request needs is held.
  */
-#include "fs/ops_internal.h"
+#include "fs/fs_internal.h"
 
 #include <string.h>
 #include <time.h>
 
 #include "base/log.h"
-#include "base/text.h"
 
 #define MANY          512
 #define CIPHER_LOOK_S 2 /* sets may come without a change of the catalogue */
 
-/* ENOENT: the kernel does not know it; ENOSYS, ENODEV: not yet, not any more
- * mounted, so it keeps nothing. */
-static bool
-notified(int r)
+/* Drop pages and attributes of ${n} inodes. */
+static void
+drop(struct fs *fs, enum fs_teller_id by, const uint64_t *ino, size_t n)
 {
-	return r == 0 || r == -ENOENT || r == -ENOSYS || r == -ENODEV;
+	struct fs_note note[MANY];
+	int e;
+
+	for (size_t i = 0; i < n; i++)
+		note[i] = (struct fs_note){ .ino = ino[i] };
+	e = fs_tell(fs, by, note, n);
+	if (e != 0)
+		log_error(
+		    "fs: pages may be left in the kernel: %s", strerror(e));
 }
 
-/* Drop pages and attributes of the inodes of a set. */
+/* Those of a set. */
 static void
 drop_inodes(struct fs *fs, const struct event_id *set, enum fs_purpose why)
 {
@@ -34,15 +40,20 @@ drop_inodes(struct fs *fs, const struct event_id *set, enum fs_purpose why)
 	size_t n;
 
 	while ((n = fs_inodes_collect(&fs->inodes, &r, ino, MANY)) > 0)
-		for (size_t i = 0; i < n; i++) {
-			int e = fuse_lowlevel_notify_inval_inode(
-			    fs->session, ino[i], 0, 0);
+		drop(fs, why == FS_DARK ? FS_TELL_DARK : FS_TELL_NAMES, ino, n);
+}
 
-			if (!notified(e))
-				log_error("fs: pages of set %s may be left "
-					  "in the kernel: %s",
-				    TEXT58(set), strerror(-e));
-		}
+void
+fs_notify_dark_all(struct fs *fs)
+{
+	uint64_t ino[MANY];
+	uint32_t at = 0;
+	size_t n;
+
+	pthread_mutex_lock(&fs->dark_lock);
+	while ((n = keeper_opened_list(fs->opts.keeper, &at, ino, MANY)) > 0)
+		drop(fs, FS_TELL_DARK, ino, n);
+	pthread_mutex_unlock(&fs->dark_lock);
 }
 
 void
@@ -101,12 +112,13 @@ static void
 entry_gone(const struct change *c, uint32_t index)
 {
 	const struct fs_node *x = &c->old->tree.node[index];
-	int e = fuse_lowlevel_notify_inval_entry(c->fs->session,
-	    c->old->tree.node[x->parent].ino, x->name, strlen(x->name));
+	const struct fs_note note = { c->old->tree.node[x->parent].ino,
+		x->name };
+	int e = fs_tell(c->fs, FS_TELL_NAMES, &note, 1);
 
-	if (!notified(e))
+	if (e != 0)
 		log_warn(
-		    "fs: a name may be left in the kernel: %s", strerror(-e));
+		    "fs: a name may be left in the kernel: %s", strerror(e));
 }
 
 /* Compare what is in one directory of both tops. */
@@ -136,8 +148,7 @@ compare_dirs(const struct change *c, uint32_t was, uint32_t is)
 		}
 	}
 	if (differ)
-		(void)fuse_lowlevel_notify_inval_inode(
-		    c->fs->session, dir->ino, 0, 0);
+		drop(c->fs, FS_TELL_NAMES, &dir->ino, 1);
 }
 
 static void

@@ -208,7 +208,6 @@ static const int deadly[] = {
 	S(open_tree),
 	S(mount_setattr),
 	S(setns),
-	S(unshare),
 	S(open_by_handle_at),
 	S(name_to_handle_at),
 	S(keyctl),
@@ -282,6 +281,9 @@ static const struct told by_argument[] = {
 	/* threads, and nothing else */
 	{ S(clone), YES, 0, MASKED, CLONE_THREAD | NAMESPACES, CLONE_THREAD },
 	{ S(clone), NO, 0, MASKED, CLONE_THREAD, 0 },
+	/* a thread may have descriptors of its own */
+	{ S(unshare), YES, 0, EQ, CLONE_FILES, 0 },
+	{ S(unshare), SCMP_ACT_KILL_PROCESS, 0, GT, CLONE_FILES, 0 },
 	/* TCP, UDP, and what lists the addresses of this machine */
 	{ S(socket), YES, 0, EQ, AF_INET, 0 },
 	{ S(socket), YES, 0, EQ, AF_INET6, 0 },

@@ -19,8 +19,8 @@ keeper_clone(int device)
 	return (from = (uint32_t)fd, fd = -1, (int)from);
 }
 
-static void
-drop_pages(int device, uint64_t ino)
+int
+keeper_drop_inode(int device, uint64_t ino)
 {
 	const struct {
 		struct fuse_out_header head;
@@ -30,26 +30,7 @@ drop_pages(int device, uint64_t ino)
 		.body = { .ino = ino },
 	};
 
-	/* it fails for what the kernel does not know any more */
-	if (write(device, &m, sizeof(m)) < 0)
-		return;
-}
-
-size_t
-keeper_drop_pages(const struct keeper *k, int device)
-{
-	const struct keeper_shared *s = k->shared;
-	size_t n = 0;
-
-	for (uint32_t i = 0; i < KEEPER_SLOTS; i++) {
-		uint64_t ino = s->used[i / KEEPER_BLOCK] ? s->ino[i] : 0;
-
-		if (ino == 0)
-			continue;
-		drop_pages(device, ino);
-		n++;
-	}
-	return n;
+	return write(device, &m, sizeof(m)) < 0 ? errno : 0;
 }
 
 void

@@ -94,11 +94,12 @@ enum err keeper_opened(struct keeper *k, uint64_t ino) must_check;
 void keeper_forgot(struct keeper *k, uint64_t ino);
 
 /**
- * keeper_drop_pages(k, device):
- * Drop what the kernel keeps of every inode that was opened; return their
- * number.  By who serves no request.
+ * keeper_opened_list(k, at, out, cap):
+ * Write up to ${cap} of the inodes that were opened; ${at} is where to go on,
+ * first 0.  0: that was all.
  */
-size_t keeper_drop_pages(const struct keeper *k, int device);
+size_t keeper_opened_list(
+    const struct keeper *k, uint32_t *at, uint64_t *out, size_t cap);
 
 /**
  * keeper_dark(k):
@@ -106,6 +107,19 @@ size_t keeper_drop_pages(const struct keeper *k, int device);
  * takes.  A keeper that does not move any more is ended.
  */
 void keeper_dark(struct keeper *k);
+
+/**
+ * keeper_clone(device):
+ * Return another descriptor of the connection of ${device}, or -1.
+ */
+int keeper_clone(int device);
+
+/**
+ * keeper_drop_inode(device, ino):
+ * Drop pages and attributes of ${ino}; may wait for a request that is being
+ * served.  Return errno or 0.
+ */
+int keeper_drop_inode(int device, uint64_t ino);
 
 /* ---- for others ---- */
 

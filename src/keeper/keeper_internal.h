@@ -61,12 +61,6 @@ bool keeper_pulse_lost(
 /* ---- keeper/device.c ---- */
 
 /**
- * keeper_clone(device):
- * Return another descriptor of the connection of ${device}, or -1.
- */
-int keeper_clone(int device);
-
-/**
  * keeper_refuse(k):
  * Answer every request with an error, until the end of the connection.
  */

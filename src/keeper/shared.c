@@ -120,3 +120,19 @@ keeper_forgot(struct keeper *k, uint64_t ino)
 	s->ino[hole] = 0;
 	pthread_mutex_unlock(&k->lock);
 }
+
+size_t
+keeper_opened_list(
+    const struct keeper *k, uint32_t *at, uint64_t *out, size_t cap)
+{
+	const struct keeper_shared *s = k->shared;
+	size_t n = 0;
+
+	for (; *at < KEEPER_SLOTS && n < cap; ++*at) {
+		uint64_t ino = s->used[*at / KEEPER_BLOCK] ? s->ino[*at] : 0;
+
+		if (ino != 0)
+			out[n++] = ino;
+	}
+	return n;
+}

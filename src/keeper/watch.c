@@ -82,24 +82,34 @@ ask_to_end(struct watch *w)
 		wait_server(w, NULL, END_MS);
 }
 
+static void
+drop_pages(const struct keeper *k)
+{
+	uint64_t ino[64];
+	uint32_t at = 0;
+	size_t n;
+
+	/* it fails for what the kernel does not know any more */
+	while ((n = keeper_opened_list(k, &at, ino, ARRAY_LEN(ino))) > 0)
+		for (size_t i = 0; i < n; i++)
+			(void)keeper_drop_inode(k->device, ino[i]);
+}
+
 /* Requests that nobody answers hold pages, and whoever drops pages waits for
  * them: so they are refused from here on, and what the server had read ends
  * with it.  Its last answer may bring pages until it is dead. */
 static void
 make_dark(struct watch *w)
 {
-	size_t n;
-
 	if (!w->dead)
 		(void)kill(w->k->server, SIGKILL);
 	(void)sem_post(&w->refuse);
 	wait_server(w, NULL, DEAD_MS);
-	n = keeper_drop_pages(w->k, w->k->device);
+	drop_pages(w->k);
 	if (!w->dead) { /* its disk does not let it go */
 		wait_server(w, NULL, INT64_MAX / 2);
-		n = keeper_drop_pages(w->k, w->k->device);
+		drop_pages(w->k);
 	}
-	log_debug("the pages of %zu files are dropped", n);
 }
 
 static void

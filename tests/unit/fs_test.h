@@ -18,6 +18,7 @@ struct fs_test_ctl {
 	_Atomic int do_dark;        /* 1: make the first set dark, then 0 */
 	_Atomic int stay_dark;      /* reads of the first set fail */
 	_Atomic int stuck_reading;  /* gate_doc_read_end() calls that lack */
+	_Atomic int server;         /* the pid of who serves */
 	_Atomic unsigned opens, reads, fetches, interrupts, closes, texts;
 	char login[64], app[64];
 };
@@ -41,15 +42,15 @@ struct event_manifest *fs_test_manifest(const struct buf *b, uint32_t n);
 #define OLD  "Ann/2026-01-01 Old (Clinic B)"
 
 extern char fs_test_dir[64]; /* where it is mounted */
-extern pid_t fs_test_server; /* who serves it */
+extern pid_t fs_test_server; /* its keeper */
 
 /* Serve the mount from a process of its own; say how that began. */
 enum err fs_test_try(struct fs_opts o) must_check;
 void fs_test_start(struct fs_opts o);
 
-/* End it; wait until it ends by itself, soon, with status 0. */
+/* End it; wait until it ends by itself, soon, with ${status}. */
 void fs_test_stop(void);
-void fs_test_ends(void);
+void fs_test_ends(int status);
 bool fs_test_mounted(void);
 
 /* The absolute form of a path below the mount; the newest four stay. */

@@ -66,6 +66,7 @@ static void __attribute__((noreturn)) serve(struct fs_opts *o, int fd)
 		_exit(keeper_run(o->keeper, &run));
 	if (e == ERR_OK)
 		e = fs_open(o, &fs);
+	fs_test_ctl->server = getpid();
 	report = (uint8_t)e;
 	if (write(fd, &report, 1) != 1)
 		_exit(9);
@@ -103,7 +104,7 @@ fs_test_start(struct fs_opts o)
 }
 
 void
-fs_test_ends(void)
+fs_test_ends(int want)
 {
 	int64_t end = clock_boot_ms() + 20000;
 	int status = -1;
@@ -116,7 +117,8 @@ fs_test_ends(void)
 	}
 	ck_assert_int_eq(r, fs_test_server);
 	fs_test_server = 0;
-	ck_assert_int_eq(status, 0);
+	ck_assert(WIFEXITED(status));
+	ck_assert_int_eq(WEXITSTATUS(status), want);
 }
 
 bool
@@ -134,7 +136,7 @@ void
 fs_test_stop(void)
 {
 	ck_assert_int_eq(kill(fs_test_server, SIGTERM), 0);
-	fs_test_ends();
+	fs_test_ends(0);
 	ck_assert(!fs_test_mounted());
 	ck_assert_int_eq(fs_test_ctl->stuck_reading, 0);
 }

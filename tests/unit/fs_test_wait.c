@@ -317,7 +317,7 @@ START_TEST(signal_while_busy)
 			clock_sleep_ms(1);
 		fs_test_ctl->reads = 0;
 		ck_assert_int_eq(kill(fs_test_server, SIGTERM), 0);
-		fs_test_ends(); /* though files are open */
+		fs_test_ends(0); /* though files are open */
 		for (size_t k = 0; k < ARRAY_LEN(pid); k++)
 			ck_assert_int_ne(WEXITSTATUS(status_of(pid[k])), 0);
 		(void)close(fd);
@@ -341,12 +341,34 @@ START_TEST(signal_while_waiting)
 }
 END_TEST
 
+/* The kernel is being told to drop a page that a request holds: whoever tells
+ * cannot be killed, and must not keep the request alive. */
+START_TEST(killed_while_telling)
+{
+	pid_t pid;
+
+	fs_test_start((struct fs_opts){ 0 });
+	fs_test_ctl->read_pending = 1;
+	fs_test_ctl->delay_ms = -1;
+	pid = opener(true);
+	while (fs_test_ctl->fetches == 0)
+		clock_sleep_ms(1);
+	fs_test_ctl->do_dark = 1;
+	clock_sleep_ms(200);
+	ck_assert_int_eq(fs_test_ctl->do_dark, 1); /* it waits */
+	ck_assert_int_eq(kill(fs_test_ctl->server, SIGKILL), 0);
+	fs_test_ends(1);
+	ck_assert_int_ne(status_of(pid), 0);
+	ck_assert(!fs_test_mounted());
+}
+END_TEST
+
 START_TEST(unmounted_by_another)
 {
 	fs_test_start((struct fs_opts){ 0 });
 	fs_test_expect(KNEE "/report.txt", 1, 10);
 	ck_assert_int_eq(umount2(fs_test_dir, 0), 0);
-	fs_test_ends();
+	fs_test_ends(0);
 	ck_assert(!fs_test_mounted());
 }
 END_TEST
@@ -380,6 +402,7 @@ fs_test_wait(TCase *c)
 	tcase_add_test(c, sets_vanish_and_come_back);
 	tcase_add_test(c, signal_while_busy);
 	tcase_add_test(c, signal_while_waiting);
+	tcase_add_test(c, killed_while_telling);
 	tcase_add_test(c, unmounted_by_another);
 	tcase_add_test(c, places_that_are_none);
 }
