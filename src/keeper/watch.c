@@ -99,11 +99,13 @@ drop_pages(const struct keeper *k)
  * them: so they are refused from here on, and what the server had read ends
  * with it.  Its last answer may bring pages until it is dead. */
 static void
-make_dark(struct watch *w)
+make_dark(struct watch *w, enum why why)
 {
+	(void)sem_post(&w->refuse);
+	if (why == ENDED) /* it is about to, or one of its threads waits */
+		wait_server(w, NULL, DEAD_MS);
 	if (!w->dead)
 		(void)kill(w->k->server, SIGKILL);
-	(void)sem_post(&w->refuse);
 	wait_server(w, NULL, DEAD_MS);
 	drop_pages(w->k);
 	if (!w->dead) { /* its disk does not let it go */
@@ -135,7 +137,7 @@ end(struct watch *w, enum why why)
 	if (why == LOCK)
 		ask_to_end(w);
 	if (w->k->device >= 0)
-		make_dark(w);
+		make_dark(w, why);
 	say_why(w, why);
 	(void)close(w->k->wait[1]); /* the unmounter's sign */
 	(void)waitpid(w->k->unmounter, NULL, 0);
@@ -217,7 +219,7 @@ round_of(struct watch *w)
 	struct pollfd p[] = {
 		{ .fd = w->signals, .events = POLLIN },
 		{ .fd = k->device < 0 ? -1 : k->listener, .events = POLLIN },
-		{ .fd = k->device < 0 ? k->pair[0] : -1, .events = POLLIN },
+		{ .fd = k->pair[0], .events = POLLIN },
 	};
 	enum err e = ERR_OK;
 
@@ -225,6 +227,10 @@ round_of(struct watch *w)
 		return GOES_ON;
 	if (p[0].revents)
 		take_signals(w);
+	/* The other end is closed once the server serves no more, though a
+	 * thread that cannot be killed may keep it from being dead. */
+	if (p[2].revents && k->device >= 0)
+		return ENDED;
 	if (p[2].revents)
 		e = take_device(w);
 	if (e == ERR_PENDING) { /* what it ends with comes by SIGCHLD */
