@@ -70,6 +70,7 @@ static const int allowed[] = {
 	S(flock),
 	S(fsync),
 	S(fdatasync),
+	S(syncfs),
 	S(sync_file_range),
 	S(ftruncate),
 	S(truncate),
