@@ -6,8 +6,9 @@
 . "$(dirname "$0")/lib.sh"
 need_fuse
 HERE=$TOP/tests/system
-ONLY=${ATTACK:-} # run only the rows whose second column begins with this
+ONLY=${ATTACK:-} # run only the rows whose first two columns begin with this
 EVIL='' RUN=0 LATER=0 SETS=0
+[ -x "$BUILD_DIR/attack" ] || make -C "$BUILD_DIR" -s attack
 
 # ---- the world: everybody but consentd itself goes through the evil server
 evil_start() {
@@ -108,12 +109,33 @@ run_cli() { # ATTACK COMMAND: the exit status; the message is the line
 }
 
 run_unit() { # PROGRAM CASE TEST
-	local log=$W/unit-$1-$2
-	[ -e "$log" ] || (cd "$BUILD_DIR" && srcdir=$TOP CK_RUN_CASE=$2 \
+	local case=${2//+/ } log=$W/unit-$1-$2
+	[ -e "$log" ] || (cd "$BUILD_DIR" && srcdir=$TOP CK_RUN_CASE=$case \
 		CK_LOG_FILE_NAME=$log "./$1" >/dev/null 2>&1) ||
 		fail "$1 fails: $(grep ':[FE]:' "$log" | head -3)"
 	got=missing
-	! grep -qE ":P:$2:$3:" "$log" || got=passed
+	! grep -qE ":P:$case:$3:" "$log" || got=passed
+}
+
+run_attack() { # NAME [N [N when everything is run in full]]
+	local n=${2:-0}
+	[ -z "${LONG:-}" ] || n=${3:-$n}
+	got=refused
+	"$BUILD_DIR/attack" "$1" "$n" >"$W/attack.out" || got=accepted
+	cat "$W/attack.out"
+}
+
+run_shell() { "$@"; }
+
+two_keys() { # N N: GCM by the unit test, XChaCha20-Poly1305 by twokeys.py
+	local n=$1
+	[ -z "${LONG:-}" ] || n=$2
+	export TWO_KEYS=$n
+	run_unit seal_test gcm two_keys
+	[ "$got" = passed ]
+	(cd "$HERE" && python3 twokeys.py "$n") | "$BUILD_DIR/attack" twokeys "$n"
+	figure "documents that pass under two keys: $n each way, accepted under the second: 0 of $((2 * n))"
+	got=refused
 }
 
 row() { # ID RUN WHAT WANT LINE
@@ -131,7 +153,7 @@ row() { # ID RUN WHAT WANT LINE
 
 while IFS=$'\t' read -r -u 3 id run what want line; do
 	case $id in '#'* | '') continue ;; esac
-	[[ $run == "$ONLY"* ]] || continue
+	[[ "$id $run" == "$ONLY"* ]] || continue
 	if [ "$run" = later ]; then
 		LATER=$((LATER + 1))
 		echo "later $id $what: $line"
