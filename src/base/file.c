@@ -208,11 +208,21 @@ file_create(const char *path, const void *bytes, size_t len, mode_t mode)
 	return write_whole(path, bytes, len, mode, false);
 }
 
+/* Durable each: what is in it may be acknowledged next. */
+static enum err
+make_dir(const char *dir)
+{
+	if (mkdir(dir, 0700) == 0)
+		return sync_parent(dir);
+	return errno == EEXIST ? ERR_OK : failed("make directory", dir);
+}
+
 enum err
 file_mkdirs(const char *path)
 {
 	CLEANUP(free) char *dir = strdup(path);
 	struct stat st;
+	enum err e;
 
 	if (dir == NULL)
 		return ERR_NOMEM;
@@ -220,14 +230,12 @@ file_mkdirs(const char *path)
 		if (*p != '/')
 			continue;
 		*p = '\0';
-		if (mkdir(dir, 0700) != 0 && errno != EEXIST)
-			return failed("make directory", dir);
+		if ((e = make_dir(dir)) != ERR_OK)
+			return e;
 		*p = '/';
 	}
-	if (mkdir(dir, 0700) == 0)
-		return sync_parent(dir);
-	if (errno != EEXIST)
-		return failed("make directory", dir);
+	if ((e = make_dir(dir)) != ERR_OK)
+		return e;
 	if (stat(dir, &st) != 0 || !S_ISDIR(st.st_mode))
 		return err_say(ERR_INVAL, "'%s' is not a directory", dir);
 	return ERR_OK;
