@@ -10,8 +10,10 @@ export W BUILD_DIR RMS='' NODE='' LOOP=''
 driver="$TOP/tests/system/power.py"
 
 say "a world on a disk"
-truncate -s 96M "$W/disk.img"
-mkfs.ext4 -q -E lazy_itable_init=0,lazy_journal_init=0 "$W/disk.img"
+mkdir "$W/ram" # thousands of disks, each flushed again and again
+mount -t tmpfs -o size=2G none "$W/ram"
+truncate -s 96M "$W/ram/disk.img"
+mkfs.ext4 -q -E lazy_itable_init=0,lazy_journal_init=0 "$W/ram/disk.img"
 mkdir "$W/disk"
 release() { # the disk and what serves it
 	local status=$? l
@@ -23,6 +25,7 @@ release() { # the disk and what serves it
 		losetup -d "$l"
 	done
 	[ ! -e "$W/qsd.pid" ] || kill "$(cat "$W/qsd.pid")" 2>/dev/null
+	umount "$W/ram" 2>/dev/null || umount -l "$W/ram" 2>/dev/null
 	return $status
 }
 trap 'release; finish' EXIT
@@ -34,7 +37,7 @@ detach() {
 	umount "$W/disk"
 	losetup -d "$LOOP"
 }
-attach "$W/disk.img"
+attach "$W/ram/disk.img"
 for h in rms ann a1 a2 b1; do
 	mkdir "$W/disk/$h"
 	ln -s "disk/$h" "$W/$h"
@@ -42,17 +45,17 @@ done
 world
 server_stop
 detach
-cp --sparse=always "$W/disk.img" "$W/before.img"
+cp --sparse=always "$W/ram/disk.img" "$W/ram/before.img"
 
 say "the workload"
-truncate -s 1G "$W/log.img"
-touch "$W/logged"
+truncate -s 1G "$W/ram/log.img"
+touch "$W/ram/logged"
 qemu-storage-daemon --daemonize --pidfile "$W/qsd.pid" \
-	--blockdev "driver=file,node-name=disk,filename=$W/disk.img" \
-	--blockdev "driver=file,node-name=log,filename=$W/log.img" \
+	--blockdev "driver=file,node-name=disk,filename=$W/ram/disk.img" \
+	--blockdev "driver=file,node-name=log,filename=$W/ram/log.img" \
 	--blockdev "driver=blklogwrites,node-name=both,file=disk,log=log,log-sector-size=512" \
-	--export "type=fuse,id=logged,node-name=both,mountpoint=$W/logged,writable=on"
-attach "$W/logged"
+	--export "type=fuse,id=logged,node-name=both,mountpoint=$W/ram/logged,writable=on"
+attach "$W/ram/logged"
 python3 "$driver" work
 cp -a "$W/disk/rms" "$W/rms-final"
 detach

@@ -26,7 +26,7 @@ SUBSETS = int(os.environ.get("SUBSETS") or 1)
 # ---- the workload ----
 
 def log_length():
-    with open(W + "/log.img", "rb") as f:
+    with open(W + "/ram/log.img", "rb") as f:
         return struct.unpack("<Q", f.read(24)[16:])[0]
 
 
@@ -295,13 +295,13 @@ def plan(log, number):
 
 
 def states(number):
-    log = Log(W + "/log.img")
+    log = Log(W + "/ram/log.img")
     with open(W + "/acks") as f:
         done = json.load(f)
     flushes = log.flushes()
     todo = plan(log, number)
-    now, state = W + "/now.img", W + "/state.img"
-    shutil.copyfile(W + "/before.img", now)
+    now, state = W + "/ram/now.img", W + "/ram/state.img"
+    shutil.copyfile(W + "/ram/before.img", now)
     at, n, records, began = 0, 0, 0, time.monotonic()
     for flush, k, final in todo:
         with open(now, "r+b") as f:
