@@ -163,9 +163,10 @@ unmount() {
 not_busy() { ! pgrep -f "consentfs .*$1\$" >/dev/null; }
 
 publish() { # HOME TITLE [options] FILES...: prints the set id
-	local home=$1 title=$2
+	local home=$1 title=$2 out
 	shift 2
-	consent --home "$W/$home" publish --patient Ann --title "$title" --json "$@" | jq -r .set
+	out=$(consent --home "$W/$home" publish --patient Ann --title "$title" --json "$@")
+	jq -r .set <<<"$out"
 }
 find_dir() { # MOUNT TITLE: the folder of a set
 	find "$1" -mindepth 2 -maxdepth 2 -type d -name "* $2 (*" | head -1
