@@ -8,8 +8,19 @@
 #include "base/log.h"
 #include "base/opt.h"
 #include "fs/fs.h"
+#include "jail/jail.h"
 
-enum { HOME, OPTIONS, FOREGROUND, LOG, PASSPHRASE, VERBOSE, HELP, VERSION };
+enum {
+	HOME,
+	OPTIONS,
+	FOREGROUND,
+	LOG,
+	PASSPHRASE,
+	NO_SANDBOX,
+	VERBOSE,
+	HELP,
+	VERSION,
+};
 
 static const struct opt opts[] = {
 	[HOME] = { "home", "DIR",
@@ -21,6 +32,8 @@ static const struct opt opts[] = {
 	[LOG] = { "log", "FILE", "append log lines to FILE", false },
 	[PASSPHRASE] = { "passphrase-fd", "N",
 	    "read the passphrase from descriptor N", false },
+	[NO_SANDBOX] = { "no-sandbox", NULL, "give up nothing after start",
+	    false },
 	[VERBOSE] = { "verbose", NULL, "log more", false },
 	[HELP] = { "help", NULL, "print this", false },
 	[VERSION] = { "version", NULL, "print the version", false },
@@ -302,18 +315,29 @@ free_args(struct args *a)
 /* ---- the run ---- */
 
 static enum err
-settle(void *ctx)
+settle(const struct args *a)
+{
+	return detach_streams(a->log_fd, given(a, FOREGROUND) != NULL);
+}
+
+/* It has the device and opens nothing any more. */
+static enum err
+settle_keeper(void *ctx, pid_t server)
 {
 	const struct args *a = ctx;
+	const struct jail j = { .off = a->fs.no_sandbox,
+		.datagrams = a->fs.syslog,
+		.signals = server };
+	enum err e = settle(a);
 
-	return detach_streams(a->log_fd, given(a, FOREGROUND) != NULL);
+	return e == ERR_OK ? jail_enter(&j) : e;
 }
 
 /* Begin the processes: returns in the server only, or with an error. */
 static enum err
 begin(struct args *a, int report)
 {
-	const struct keeper_run run = { a->log_fd, settle, a };
+	const struct keeper_run run = { a->log_fd, settle_keeper, a };
 	bool is_server = true;
 	enum err e = keeper_new(a->mountpoint, &a->fs.keeper);
 
@@ -336,7 +360,9 @@ mount_and_serve(struct args *a)
 
 	if (e != ERR_OK)
 		return e;
-	if (!stay && a->log_fd < 0)
+	a->fs.no_sandbox = given(a, NO_SANDBOX) != NULL;
+	a->fs.syslog = !stay && a->log_fd < 0;
+	if (a->fs.syslog)
 		detach_log();
 	e = begin(a, fd);
 	if (e == ERR_OK)

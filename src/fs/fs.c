@@ -14,7 +14,9 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
+#include "jail/jail.h"
 
 #define CIPHER_THREADS 8 /* more: its reads wait for the network */
 
@@ -125,6 +127,28 @@ block_signals(void)
 	(void)pthread_sigmask(SIG_SETMASK, &all, NULL);
 }
 
+/* Only what a mount needs, from here on: it is there, no thread is. */
+static enum err
+enter_jail(const struct fs *fs)
+{
+	const struct home_conf *c = home_conf(gate_home(fs->gate));
+	CLEANUP(free)
+	char *cache = file_join(fs->opts.home_dir, c->cache_dir);
+	struct jail j = { .datagrams = fs->opts.syslog,
+		.signals = getppid() }; /* the keeper */
+
+	if (cache == NULL)
+		return ERR_NOMEM;
+	jail_write(&j, fs->opts.home_dir);
+	jail_write(&j, cache);
+	jail_read(&j, c->node_ca);
+	jail_read(&j, c->rms_ca);
+	jail_read(&j, c->api_key_file);
+	jail_connect(&j, c->node);
+	jail_connect(&j, c->rms_url);
+	return jail_enter(&j);
+}
+
 static enum err
 open_all(struct fs *fs, const struct fs_opts *opts)
 {
@@ -141,6 +165,8 @@ open_all(struct fs *fs, const struct fs_opts *opts)
 		e = fs_top_make(fs, &fs->top);
 	if (e == ERR_OK)
 		e = fs_mount(fs);
+	if (e == ERR_OK && !opts->no_sandbox)
+		e = enter_jail(fs);
 	return e == ERR_OK ? start_threads(fs) : e;
 }
 

@@ -34,11 +34,14 @@ struct fs_opts {
 	bool ciphertext;   /* the view for backup tools */
 	bool direct_io;    /* the kernel keeps no pages of documents */
 	bool allow_other;  /* other users may enter, as permissions say */
+	bool no_sandbox;   /* keep all rights, for a debugger */
+	bool syslog;       /* the log goes there */
 };
 
 /**
  * fs_open(opts, out):
- * Open the home, mount, start following the ledger.  All signals are blocked
+ * Open the home, mount, give up what is not needed (see jail.h), start
+ * following the ledger.  All signals are blocked
  * in the calling thread from here on, so that no thread is interrupted.
  * Errors: NOTFOUND (no mount point, no home, no /dev/fuse), BUSY (something
  * is mounted there), IO (the mount is refused), those of gate_open().

@@ -126,6 +126,12 @@ gate_open(const struct gate_opts *opts, struct gate **out)
 	return e;
 }
 
+const struct home *
+gate_home(const struct gate *g)
+{
+	return g->home;
+}
+
 enum err
 gate_start(struct gate *g)
 {

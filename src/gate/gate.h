@@ -52,6 +52,12 @@ struct gate_opts {
 enum err gate_open(const struct gate_opts *opts, struct gate **out) must_check;
 
 /**
+ * gate_home(g):
+ * Return its home, borrowed.
+ */
+const struct home *gate_home(const struct gate *g);
+
+/**
  * gate_start(g):
  * Start following, draining, revoking.  From here on callbacks may come.
  */

@@ -91,6 +91,8 @@ static const int allowed[] = {
 	S(fchmodat),
 	S(utimensat),
 	S(umask),
+	S(chdir),
+	S(setsid),
 	S(dup),
 	S(dup2),
 	S(dup3),
@@ -161,6 +163,8 @@ static const int allowed[] = {
 	S(getrandom),
 	S(getitimer),
 	S(membarrier),
+	S(wait4),
+	S(waitid),
 	/* who and what we are */
 	S(getpid),
 	S(getppid),
@@ -327,25 +331,36 @@ add_by_argument(scmp_filter_ctx f)
 	return r;
 }
 
-/* Signals to ourselves only; Unix sockets only where syslog is one. */
+/* Signals to ourselves, and to one process that belongs to us. */
 static int
-add_ours(scmp_filter_ctx f, const struct jail *j)
+add_signals(scmp_filter_ctx f, const struct jail *j)
 {
-	static const int kills[] = { S(kill), S(tgkill) };
+	static const int calls[] = { S(kill), S(tgkill) };
 	const scmp_datum_t self = (scmp_datum_t)getpid();
+	const scmp_datum_t other = j->signals ? (scmp_datum_t)j->signals : self;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < ARRAY_LEN(kills); i++) {
-		r = seccomp_rule_add(f, YES, kills[i], 1, SCMP_A0(EQ, self));
-		if (r == 0)
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(calls); i++) {
+		r = seccomp_rule_add(f, YES, calls[i], 1, SCMP_A0(EQ, self));
+		if (r == 0 && other != self)
 			r = seccomp_rule_add(
-			    f, NO, kills[i], 1, SCMP_A0(SCMP_CMP_NE, self));
+			    f, YES, calls[i], 1, SCMP_A0(EQ, other));
 	}
-	if (r == 0 && j->datagrams)
+	return r;
+}
+
+/* Unix sockets only where syslog is one; a terminal's echo only where a
+ * passphrase may be asked for. */
+static int
+add_wishes(scmp_filter_ctx f, const struct jail *j)
+{
+	int r = 0;
+
+	if (j->datagrams)
 		r = seccomp_rule_add(f, YES, S(socket), 2, SCMP_A0(EQ, AF_UNIX),
 		    SCMP_A1(MASKED, 0xf, SOCK_DGRAM));
-	else if (r == 0)
-		r = seccomp_rule_add(f, NO, S(socket), 1, SCMP_A0(EQ, AF_UNIX));
+	if (r == 0 && j->any_place)
+		r = seccomp_rule_add(f, YES, S(ioctl), 1, SCMP_A1(EQ, TCSETSF));
 	return r;
 }
 
@@ -377,7 +392,9 @@ jail_filter(const struct jail *j, bool *out_on)
 	if (r == 0)
 		r = add_by_argument(f);
 	if (r == 0)
-		r = add_ours(f, j);
+		r = add_signals(f, j);
+	if (r == 0)
+		r = add_wishes(f, j);
 	if (r == 0)
 		r = seccomp_load(f);
 	return r == 0 ? ERR_OK :

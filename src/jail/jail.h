@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 
@@ -21,8 +22,10 @@
 /* What stays allowed; zero-initialise. */
 struct jail {
 	bool off;         /* --no-sandbox: give up nothing, and say so */
+	bool any_place;   /* all files, as far as the user may */
 	bool any_connect; /* a port to connect to is not known yet */
 	bool datagrams;   /* of the Unix kind too: syslog */
+	pid_t signals;    /* a process of ours that may be signalled; 0: none */
 	size_t nplaces, nconnect, nbind;
 	struct jail_place {
 		const char *path;

@@ -79,8 +79,12 @@ handled(const struct jail *j, int abi)
 		r.net = NET_BIND | (j->any_connect ? 0 : NET_CONNECT);
 	if (abi >= 5)
 		r.fs |= FS_IOCTL_DEV;
+	if (j->any_place)
+		r.fs = 0;
+	/* whoever dies sends the signal that its child asked for then: the
+	 * scope would take it for one of its own */
 	if (abi >= 6)
-		r.scoped = SCOPE_ABSTRACT | SCOPE_SIGNAL;
+		r.scoped = SCOPE_ABSTRACT | (j->signals ? 0 : SCOPE_SIGNAL);
 	return r;
 }
 
@@ -169,12 +173,16 @@ jail_landlock(const struct jail *j, int *out_abi)
 	if (*out_abi == 0)
 		return ERR_OK;
 	all = handled(j, *out_abi);
+	if (all.fs + all.net + all.scoped == 0)
+		return ERR_OK;
 	ruleset = (int)syscall(
 	    SYS_landlock_create_ruleset, &all, rights_size(*out_abi), 0);
 	if (ruleset < 0)
 		return refused("its rights");
-	e = allow_places(ruleset, &all, standard, ARRAY_LEN(standard));
-	if (e == ERR_OK)
+	e = all.fs ?
+	    allow_places(ruleset, &all, standard, ARRAY_LEN(standard)) :
+	    ERR_OK;
+	if (e == ERR_OK && all.fs)
 		e = allow_places(ruleset, &all, j->place, j->nplaces);
 	if (e == ERR_OK)
 		e = allow_ports(ruleset, &all, j);

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <signal.h>
+
 #include "base/file.h"
 #include "base/log.h"
 #include "journal/journal_internal.h"
@@ -202,8 +204,8 @@ wait_for_work(struct journal *j)
 	return bytes;
 }
 
-void *
-journal_commit_run(void *arg)
+static void *
+run(void *arg)
 {
 	struct journal *j = arg;
 	size_t bytes;
@@ -216,11 +218,29 @@ journal_commit_run(void *arg)
 	return NULL;
 }
 
+/* The committer starts with the first record, so that who opens a journal may
+ * give up rights, thread by thread, before there are others. */
+static bool
+start_locked(struct journal *j)
+{
+	sigset_t all, old;
+
+	if (j->started)
+		return true;
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
+	j->started = pthread_create(&j->thread, NULL, run, j) == 0;
+	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (!j->started)
+		log_error("journal: cannot start a thread");
+	return j->started;
+}
+
 /* False if the gate is closed already. */
 static bool
 enqueue_locked(struct journal *j, struct journal_waiter *w)
 {
-	if (j->closed || j->stop)
+	if (j->closed || j->stop || !start_locked(j))
 		return false;
 	*j->queue_end = w;
 	j->queue_end = &w->next;

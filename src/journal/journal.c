@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include <signal.h>
 #include <string.h>
 #include <time.h>
 
@@ -16,22 +15,6 @@ take_lock(struct journal *j)
 	CLEANUP(free) char *path = file_join(j->dir, "lock");
 
 	return path ? file_lock(path, &j->lock_fd) : ERR_NOMEM;
-}
-
-static enum err
-start(struct journal *j)
-{
-	sigset_t all, old;
-	int rc;
-
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
-	rc = pthread_create(&j->thread, NULL, journal_commit_run, j);
-	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
-	j->started = rc == 0;
-	return rc ? err_say(err_from_errno(rc), "cannot start a thread: %s",
-			strerror(rc)) :
-		    ERR_OK;
 }
 
 static enum err
@@ -85,8 +68,7 @@ journal_open(const struct journal_opts *opts, struct journal **out)
 		return ERR_NOMEM;
 	if ((e = secret_copy(secret_view(opts->key), SEAL_KEY, &j->key)) != 0 ||
 	    (e = file_mkdirs(j->dir)) != ERR_OK ||
-	    (e = take_lock(j)) != ERR_OK ||
-	    (e = journal_recover(j)) != ERR_OK || (e = start(j)) != ERR_OK)
+	    (e = take_lock(j)) != ERR_OK || (e = journal_recover(j)) != ERR_OK)
 		return e;
 	*out = TAKE(j);
 	return ERR_OK;

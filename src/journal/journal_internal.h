@@ -76,10 +76,11 @@ struct journal {
 	uint64_t pokes;
 	unsigned waiting; /* threads in journal_wait() */
 	bool poked;       /* while nobody waited */
+	pthread_t thread; /* the committer */
+	bool started;
 
 	/* the committer's alone */
-	pthread_t thread;
-	bool started, broken;
+	bool broken;
 	int fd; /* the last segment's, and its place */
 	uint32_t size, used;
 
@@ -196,13 +197,5 @@ void journal_wait_slice_locked(
  * again, until it may go on (${j}->broken is false) or is stopped.
  */
 void journal_mend(struct journal *j);
-
-/* ---- commit.c ---- */
-
-/**
- * journal_commit_run(arg):
- * The committer thread; ${arg} is the journal.
- */
-void *journal_commit_run(void *arg);
 
 #endif

@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -48,7 +49,7 @@ enum err keeper_fork(struct keeper *k, bool *out_is_server) must_check;
 struct keeper_run {
 	int log_fd; /* kept open, as are the standard streams; -1: none */
 	/* called when the folder is mounted, before there is a thread */
-	enum err (*settle)(void *ctx);
+	enum err (*settle)(void *ctx, pid_t server);
 	void *ctx;
 };
 

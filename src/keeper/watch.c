@@ -173,7 +173,7 @@ take_device(struct watch *w)
 	    c->cmsg_len != CMSG_LEN(sizeof(int)))
 		return err_say(ERR_IO, "the server sent no device");
 	memcpy(&w->k->device, CMSG_DATA(c), sizeof(w->k->device));
-	e = w->run->settle(w->run->ctx);
+	e = w->run->settle(w->run->ctx, w->k->server);
 	if (e == ERR_OK && pthread_create(&thread, NULL, refuser, w) != 0)
 		e = err_say(ERR_NOMEM, "no thread for the keeper");
 	if (e == ERR_OK && send(w->k->pair[0], &byte, 1, MSG_NOSIGNAL) != 1)

@@ -23,6 +23,23 @@ server_start
 SANITIZED=$(grep 'NOT filtered' "$W/consentd.log" || :)
 grep 'sandbox: Landlock' "$W/consentd.log"
 given_up "$SERVER"
+
+say "consentfs: server and keeper"
+person a
+M=$W/mnt
+if [ -c /dev/fuse ] && command -v fusermount3 >"$W/out"; then
+	mount_home a "$M"
+	mapfile -t processes < <(pgrep -f "consentfs .*$M\$")
+	sandboxed=0
+	for p in "${processes[@]}"; do
+		# the unmounter has only a pipe, and must become fusermount3
+		[ "$(cat "/proc/$p/comm")" = consentfs-umnt ] && continue
+		given_up "$p"
+		sandboxed=$((sandboxed + 1))
+	done
+	[ $sandboxed = 2 ]
+	unmount "$M"
+fi
 server_stop
 
 say "without the sandbox, and it says so"

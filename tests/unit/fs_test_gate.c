@@ -231,6 +231,14 @@ gate_run(void *arg)
 	return NULL;
 }
 
+/* Only who enters the sandbox asks. */
+const struct home *
+gate_home(const struct gate *g)
+{
+	(void)g;
+	return NULL;
+}
+
 enum err
 gate_start(struct gate *g)
 {
