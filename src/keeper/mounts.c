@@ -32,7 +32,7 @@ plain(char *s)
 static bool
 read_line(char *line, struct keeper_mount *out)
 {
-	char *field[5], *rest = NULL, *type, *more, *uid;
+	char *field[5] = { 0 }, *rest = NULL, *type, *more, *uid;
 
 	*out = (struct keeper_mount){ 0 };
 	for (size_t i = 0; i < ARRAY_LEN(field); i++)

@@ -64,14 +64,14 @@ until_ok 10 refused
 unmount "$M"
 
 say "with the notify compiled out this test fails"
-if [ -x "$BUILD_DIR-dark/consentfs" ]; then
+if [ -x "$TOP/build-dark/consentfs" ]; then
 	mkdir -p "$M"
-	"$BUILD_DIR-dark/consentfs" --home "$W/b1" --log "$W/dark-b1.log" "$M"
+	"$TOP/build-dark/consentfs" --home "$W/b1" --log "$W/dark-b1.log" "$M"
 	if round "$M" "$W/dark-b1.log"; then
 		fail "the test passes without the notify"
 	fi
 	figure "without the notify: $(grep begun "$W/reader.out")"
 	unmount "$M"
 else
-	fail "no build without notify in $BUILD_DIR-dark"
+	fail "no build without notify in $TOP/build-dark"
 fi

@@ -6,8 +6,12 @@ TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 BUILD_DIR=${BUILD_DIR:-$TOP/build}
 W=$(mktemp -d /tmp/consentfs-test.XXXXXX)
 chmod 755 "$W"
-export HOME=$W/home ASAN_OPTIONS=detect_leaks=0
+export HOME=$W/home
 mkdir "$HOME"
+# Where there are sanitizers, what they find ends the process, and is in its log.
+export ASAN_OPTIONS=detect_leaks=1:exitcode=66
+export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+export TSAN_OPTIONS=halt_on_error=1:exitcode=66:second_deadlock_stack=1
 SERVER='' MOUNTS=()
 
 skip() { echo "skipped: $*"; exit 77; }
@@ -16,7 +20,12 @@ figure() { echo "figure: $*"; }
 say() { echo "== $*"; }
 trap 'echo "FAILED in line $LINENO: $BASH_COMMAND" >&2' ERR
 
-consent() { "$BUILD_DIR/consent" "$@"; }
+# Of a command the tests may read or drop stderr: the report has its own file.
+consent() {
+	ASAN_OPTIONS=$ASAN_OPTIONS:log_path=$W/asan.log \
+		UBSAN_OPTIONS=$UBSAN_OPTIONS:log_path=$W/ubsan.log \
+		TSAN_OPTIONS=$TSAN_OPTIONS:log_path=$W/tsan.log "$BUILD_DIR/consent" "$@"
+}
 consentd() { "$BUILD_DIR/consentd" "$@"; }
 
 need_fuse() {
@@ -35,12 +44,16 @@ finish() {
 	done
 	[ -z "$SERVER" ] || kill "$SERVER" 2>/dev/null
 	wait 2>/dev/null
-	if [ $status = 0 ] && grep -lE 'Sanitizer|runtime error|assert|Segmentation' "$W"/*.log; then
+	for ((m = 0; m < 200; m++)); do # a report may come at the very end
+		pgrep -f "consentfs .*$W/" >/dev/null || break
+		sleep 0.05
+	done
+	if [ $status = 0 ] && grep -lE 'Sanitizer|runtime error|assert|Segmentation' "$W"/*.log*; then
 		echo "FAILED: suspicious words in the logs" >&2
 		status=1
 	fi
 	if [ $status != 0 ] && [ $status != 77 ]; then
-		for f in "$W"/*.log; do
+		for f in "$W"/*.log*; do
 			[ -s "$f" ] && { echo "--- $f"; tail -15 "$f"; }
 		done
 	fi

@@ -1,0 +1,64 @@
+#!/bin/bash
+# Commands under valgrind: no error, nothing lost.  Some verbs; with LONG=1 all.
+. "$(dirname "$0")/lib.sh"
+need_fuse
+gcc -shared -fPIC -o "$W/smallmap.so" "$TOP/tests/system/smallmap.c"
+mkdir "$W/grind" # a log for each run: VERB.PID
+grind() { # grind HOME VERB ...
+	LD_PRELOAD=$W/smallmap.so valgrind --quiet --leak-check=full \
+		--show-leak-kinds=definite,indirect,possible \
+		--errors-for-leak-kinds=definite,indirect,possible \
+		--error-exitcode=99 --log-file="$W/grind/$2.%p" \
+		"$BUILD_DIR/consent" --home "$W/$1" "${@:2}" 2>>"$W/said" ||
+		fail "$2 ended with $?: $(tail -2 "$W/said") $(cat "$W/grind/$2".*)"
+}
+
+world
+mkdir "$W/docs"
+echo "a note" >"$W/docs/note.txt"
+head -c 2500000 /dev/urandom >"$W/docs/scan.bin"
+
+say "some verbs"
+grind new keygen --roots "$W/rms/client.conf" --unprotected >/dev/null
+grind new register >"$W/new.card"
+set=$(grind a1 publish --patient Ann --title Notes --json "$W/docs" | jq -r .set)
+grind ann grant --to "Clinic B" --set "$set" --until 30d >/dev/null
+
+every_verb() {
+	local key delegation
+	grind ann id >/dev/null
+	grind ann card >/dev/null
+	grind b1 alias "$W/new.card" New >/dev/null
+	grind b1 ask --patient Ann --reason why >/dev/null
+	grind ann inquiries >/dev/null
+	grind b1 get --to "$W/got" "$set" >/dev/null
+	diff -r "$W/docs" "$(find "$W/got" -type d -name docs)"
+	grind ann refuse --to "Clinic A" >/dev/null
+	grind ann revoke --to "Clinic B" --set "$set" >/dev/null
+	grind ann exclude --to "Clinic B" >/dev/null
+	grind ann reinstate --to "Clinic B" >/dev/null
+	person rep
+	key=$(consent --home "$W/rep" id --json | jq -r .key)
+	delegation=$(grind ann delegate "$key" --relationship GUARD \
+		--power decide --until 30d --json | jq -r .delegation)
+	grind ann end "$delegation" >/dev/null
+	grind ann sets >/dev/null
+	grind ann history >/dev/null
+	mount_home a1 "$W/cipher" -o view=ciphertext
+	until_ok 20 test -d "$W/cipher/$set"
+	cp -r "$W/cipher" "$W/copy"
+	unmount "$W/cipher"
+	grind a1 verify "$W/copy" >/dev/null
+	grind a1 restore "$W/copy" >/dev/null
+	grind ann status >/dev/null
+	consent --help | sed -n 's/^  \([a-z][a-z]*\) .*/\1/p' | sort >"$W/verbs"
+	ls "$W/grind" | sed 's/\..*//' | sort -u | diff "$W/verbs" - ||
+		fail "a verb was not run"
+}
+if [ -n "$LONG" ]; then
+	say "all the others"
+	every_verb
+fi
+n=$(ls "$W/grind" | wc -l)
+figure "valgrind: errors or losses in 0 of $n runs of consent, $(find "$W/grind" -size +0 | wc -l) with a remark"
+server_stop
