@@ -176,6 +176,8 @@ take_device(struct watch *w)
 	e = w->run->settle(w->run->ctx, w->k->server);
 	if (e == ERR_OK && pthread_create(&thread, NULL, refuser, w) != 0)
 		e = err_say(ERR_NOMEM, "no thread for the keeper");
+	if (e == ERR_OK)
+		(void)pthread_detach(thread); /* nobody waits for it */
 	if (e == ERR_OK && send(w->k->pair[0], &byte, 1, MSG_NOSIGNAL) != 1)
 		return ERR_PENDING;
 	return e;
