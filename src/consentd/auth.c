@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "consentd/server_internal.h"
 
+#define TELL_MS 10000
+
 /* A request that may be signed again for a later time. */
 static enum err
 not_before(struct http_reply *reply, int64_t floor)
@@ -40,6 +42,22 @@ is_our_host(const struct server *s, const char *host)
 	return strlen(host) == n && strncasecmp(at, host, n) == 0;
 }
 
+/* Told at once, but at most so often: anybody can send such requests. */
+static void
+tell_refused(struct server *s, enum err e)
+{
+	unsigned n = atomic_fetch_add(&s->refused, 1) + 1;
+	int64_t now = clock_boot_ms(), due = atomic_load(&s->refused_told);
+
+	if (now < due ||
+	    !atomic_compare_exchange_strong(
+		&s->refused_told, &due, now + TELL_MS))
+		return;
+	atomic_store(&s->refused, 0);
+	log_warn("requests that do not authenticate: %u, the last: %s", n,
+	    err_detail(e));
+}
+
 /* OK without ${floor}: go on. */
 static enum err
 check(struct server *s, const struct rms_request *r, const struct caller *c,
@@ -69,14 +87,15 @@ consentd_signed(struct server *s, enum who who, consentd_endpoint fn,
 	if (!atomic_load(&s->ready))
 		return err_say(ERR_BUSY, "the service is starting");
 	e = rms_request_read(req, &r);
-	if (e)
-		return e;
-	identify(s, &r.key, &c);
+	if (e == ERR_OK)
+		identify(s, &r.key, &c);
 	/* a parked request was checked when it came */
-	if (!req->parked)
+	if (e == ERR_OK && !req->parked)
 		e = check(s, &r, &c, &floor);
 	if (floor)
 		return not_before(reply, floor);
+	if (e == ERR_UNAUTH)
+		tell_refused(s, e);
 	if (e)
 		return e;
 	if (who == WHO_HOST && !c.is_host)

@@ -46,8 +46,10 @@ struct server {
 	struct resend *resend;
 	struct http_listener *listener; /* set and taken under waking */
 	pthread_mutex_t waking;
-	pthread_mutex_t intake;    /* events are taken one after the other */
-	_Atomic bool ready;        /* nothing is answered before */
+	pthread_mutex_t intake; /* events are taken one after the other */
+	atomic_uint refused;    /* requests, since the operator was told */
+	_Atomic int64_t refused_told; /* not again before */
+	_Atomic bool ready;           /* nothing is answered before */
 	_Atomic uint64_t visible;  /* feed rows that the registry knows too */
 	_Atomic uint64_t uploaded; /* bytes of blobs received */
 };

@@ -125,7 +125,8 @@ home_feed_run(void *arg)
 		uint64_t before = h->feed_next;
 		enum err e = home_feed_round(h, WAIT_MS, &more);
 
-		if (e != last && e != ERR_OK && e != ERR_PENDING && !h->stop)
+		if (e != last && e != ERR_OK && e != ERR_PENDING &&
+		    e != ERR_INTERRUPTED && !h->stop)
 			log_warn("home: feed: %s", err_detail(e));
 		last = e;
 		if (h->feed_next != before)
