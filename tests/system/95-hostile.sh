@@ -8,7 +8,7 @@ need_fuse
 HERE=$TOP/tests/system
 ONLY=${ATTACK:-} # run only the rows whose first two columns begin with this
 EVIL='' RUN=0 LATER=0 SETS=0
-[ -x "$BUILD_DIR/attack" ] || make -C "$BUILD_DIR" -s attack
+make -C "$BUILD_DIR" -s attack setkey
 
 # ---- the world: everybody but consentd itself goes through the evil server
 evil_start() {
@@ -37,7 +37,7 @@ evil_start
 patient ann
 clinic a1 "Clinic A"
 clinic b1 "Clinic B"
-through ann a1 b1
+through ann b1 # a1 publishes what b1 is lied to about
 for h in a1 b1; do consent --home "$W/$h" alias "$W/ann.card" Ann 2>/dev/null; done
 mkdir "$W/src"
 for i in $(seq -w 60); do
@@ -46,7 +46,7 @@ done
 for i in 1 2 3 4 5 6 7 8; do
 	head -c 3500000 /dev/urandom >"$W/src/big$i"
 done
-publish a1 "Records" "$W/src" >/dev/null
+FIRST_SET=$(publish a1 "Records" "$W/src")
 consent --home "$W/ann" grant --to "Clinic B" --until 30d >/dev/null
 M=$W/mnt
 mount_home b1 "$M"
@@ -54,6 +54,7 @@ until_ok 15 appears "$M" "Records"
 D=$(find_dir "$M" "Records")/src
 cmp "$D/f60" "$W/src/f60" # a right span and a key that the server has seen
 LOG=$W/consentfs-b1.log
+KEYS=$(cat "$W"/{ann,b1}/*.key "$W"/b1/cards/* | sha256sum)
 READING_KEY=$(jq -r .readingKey "$W/b1/accreditation.json")
 
 # ---- kinds of runs; each leaves in $got what came of it
@@ -71,7 +72,7 @@ run_read() { # ATTACK DOC [OFFSET that is read before]
 
 fresh() { # publish one more set with one document: its title in $title
 	SETS=$((SETS + 1)) title="Set $SETS"
-	publish a1 "$title" "$W/src/f01" >/dev/null
+	SET=$(publish a1 "$title" "$W/src/f01")
 }
 
 run_key() { # ATTACK [ARG]: the key of the set is asked for when f01 is opened
@@ -138,8 +139,180 @@ two_keys() { # N N: GCM by the unit test, XChaCha20-Poly1305 by twokeys.py
 	got=refused
 }
 
+# ---- shell functions of the table
+
+run_node() { # ATTACK: new blocks are not believed until the attack ends
+	attack_on "$1"
+	fresh
+	until_ok 20 acted
+	until_ok 20 log_has "cannot follow the node"
+	got=absent
+	! appears "$M" "$title" || got=listed
+	attack_off
+	until_ok 30 appears "$M" "$title"
+}
+
+# In a copy of a home: COMMAND's exit status is what comes of it, its message
+# the line.
+in_copy() { # HOME COMMAND...
+	local home=$1
+	shift
+	rm -rf "$W/copy"
+	cp -r "$W/$home" "$W/copy"
+	LOG=$W/cli.log LOG_AT=0 got=0
+	"$@" >"$W/cli.log" 2>&1 || got=$?
+}
+
+# The first patient's card is made anew with another key of the same RMS: what a
+# dishonest RMS can do, as its own signature is on it.
+other_card() {
+	local port rms
+	port=$(free_port)
+	cp -r "$W/rms" "$W/rms2"
+	rm -rf "$W/rms2/keystore"
+	sed -i "s/:$RMS_PORT\$/:$port/; s/^listen = 127.0.0.1:$NODE_PORT\$/listen = 127.0.0.1:0/" "$W/rms2/consentd.conf"
+	sed -i "s/:$EVIL_RMS\$/:$port/; s/:$NODE_PORT\$/:0/" "$W/rms2/client.conf" "$W/rms2/consentd.conf"
+	"$BUILD_DIR/consentd" serve --dir "$W/rms2" 2>"$W/consentd2.log" &
+	rms=$!
+	until_ok 20 curl -sf "http://127.0.0.1:$port/healthz"
+	cp -r "$W/ann" "$W/ann2"
+	sed -i "s/:$EVIL_RMS\$/:$port/; s/:$EVIL_NODE\$/:$(sed -n 's/^node //p' "$W/rms2/ports")/" "$W/ann2/consent.conf"
+	rm -rf "$W/ann2/cli" "$W/ann2/cards"
+	consent --home "$W/ann2" register >"$W/other.card" 2>"$W/out" || fail "$(cat "$W/out")"
+	kill $rms
+	wait $rms || true
+	! cmp -s "$W/ann.card" "$W/other.card" || fail "the card is the same"
+	in_copy b1 consent --home "$W/copy" alias "$W/other.card" Ann
+}
+
+enrol() { # ATTACK: a new patient registers
+	rm -rf "$W/new"
+	person new
+	run_cli "$1" consent --home "$W/new" register
+	[ ! -s "$W/new/cards" ] || [ -z "$(ls -A "$W/new/cards")" ] || fail "a card was kept"
+}
+
+own_record() { # ATTACK: the patient reads a set of their own
+	fresh
+	consent --home "$W/ann" get --to "$W/got" "$SET" >/dev/null 2>&1 # one is seen
+	cmp "$W/got/f01" "$W/src/f01"
+	rm -rf "$W/got"
+	run_cli "$1" consent --home "$W/ann" get --to "$W/got" "$FIRST_SET"
+	[ -z "$(find "$W/got" -type f -size +0 2>/dev/null)" ] || fail "something was written"
+}
+
+replayed() { # FILE [HOST]: a request that was answered is sent again
+	LOG=$W/consentd.log
+	log_from
+	got=$(python3 "$HERE/evil.py" replay "$RMS_PORT" "$W/evil/kept/$1" "${@:2}")
+}
+replayed_elsewhere() { # FILE: to another host; told when the next line is due
+	told() { replayed "$1" rms.example.org && log_has "for another host"; }
+	until_ok 20 told "$1"
+}
+replayed_after_restart() {
+	server_stop
+	server_start
+	replayed "$1"
+}
+# After a revocation: the old grant comes again by pool, feed and broadcast.
+old_grant() { # ATTACK
+	fresh
+	until_ok 20 appears "$M" "$title"
+	local f
+	f=$(find_dir "$M" "$title")/f01
+	cmp "$f" "$W/src/f01"
+	consent --home "$W/ann" revoke --to "Clinic B" >/dev/null
+	denied() { [ "$(python3 "$HERE/evil.py" read "$f" "$W/src/f01")" = "EACCES 0" ]; }
+	until_ok 20 denied
+	attack_on "$1"
+	until_ok 20 acted
+	for _ in 1 2 3 4 5 6; do
+		sleep 0.3
+		denied || fail "an old grant counts again"
+	done
+	got="EACCES 0"
+	attack_off
+	consent --home "$W/ann" grant --to "Clinic B" --until 30d >/dev/null
+	until_ok 20 cmp "$f" "$W/src/f01"
+}
+
+tls_stripped() {
+	stripped() {
+		sed -i "s|http://127.0.0.1:$EVIL_RMS|https://127.0.0.1:$EVIL_RMS|" "$W/copy/consent.conf"
+		rm -rf "$W/copy/cli"
+		consent --home "$W/copy" register
+	}
+	in_copy ann stripped
+}
+in_clear() {
+	clear_text() {
+		sed -i "s|http://127.0.0.1:$EVIL_RMS|http://192.0.2.1:$EVIL_RMS|" "$W/copy/consent.conf"
+		consent --home "$W/copy" register
+	}
+	in_copy ann clear_text
+}
+
+# All that the processes show and write, searched for keys in every spelling.
+no_key_shown() {
+	local p
+	{
+		for p in "$SERVER" $(pgrep -f "consentfs .*$M\$"); do
+			tr '\0' '\n' <"/proc/$p/cmdline"
+			tr '\0' '\n' <"/proc/$p/environ"
+		done
+		cat "$W"/*.log
+		cat "$W/evil/kept"/* | sed -n 's/^\([A-Z]* .*\) HTTP.1.1.*/\1/p'
+	} >"$W/shown"
+	jq -r '.. | strings | select(length >= 40)' "$W"/rms/*.key "$W"/{ann,a1,b1}/*.key |
+		sort -u >"$W/keys"
+	[ "$(wc -l <"$W/keys")" -ge 6 ]
+	jq -r '.publicKey // .public // empty' "$W"/rms/*.key "$W"/{ann,a1,b1}/*.key | sort -u >"$W/public"
+	grep -vxFf "$W/public" "$W/keys" >"$W/private"
+	[ "$(wc -l <"$W/private")" -ge 6 ]
+	got="0 of $(wc -l <"$W/private") keys"
+	! grep -qFf "$W/private" "$W/shown" || got=shown
+	[ "$(wc -c <"$W/shown")" -gt 2000 ]
+	figure "private keys in arguments, environments, logs and targets: $got, $(wc -c <"$W/shown") bytes searched"
+	got=${got%% *}
+}
+
+run_system() { # a test of its own
+	[ -f "$HERE/$1.sh" ] && got=there
+}
+
+documented() { # what is not promised is said
+	! grep -q 'sizes of documents and the times' "$TOP/SECURITY.md" || got=said
+}
+
+# A revoked institution's disk: no file of its home holds the key of a set.
+stolen_disk() {
+	fresh
+	until_ok 20 appears "$M" "$title"
+	cmp "$(find_dir "$M" "$title")/f01" "$W/src/f01"
+	"$BUILD_DIR/setkey" "$W/ann" "$SET" | sed 's/.*hex://' >"$W/setkey.hex"
+	[ "$(wc -c <"$W/setkey.hex")" = 65 ]
+	consent --home "$W/ann" revoke --to "Clinic B" --set "$SET" >/dev/null
+	until_ok 20 log_has "set $SET is dark"
+	python3 - "$W/setkey.hex" "$W/b1" >"$W/disk.out" <<'P'
+import os, sys
+hexed = open(sys.argv[1]).read().strip()
+needles = [bytes.fromhex(hexed), hexed.encode(), hexed.upper().encode()]
+files = size = hits = 0
+for d, _, names in os.walk(sys.argv[2]):
+    for n in names:
+        data = open(os.path.join(d, n), "rb").read()
+        files, size = files + 1, size + len(data)
+        hits += sum(x in data for x in needles)
+print(hits, f"hits in {files} files, {size >> 20} MiB")
+P
+	figure "key of a revoked set on the institution's disk: $(cat "$W/disk.out")"
+	got=$(cut -d' ' -f1 "$W/disk.out")
+	consent --home "$W/ann" grant --to "Clinic B" --until 30d >/dev/null
+}
+
 row() { # ID RUN WHAT WANT LINE
-	local kind=${2%% *} LOG=$LOG
+	local kind=${2%% *} LOG=$LOG LOG_AT
 	got=''
 	log_from
 	# shellcheck disable=SC2086 # the run is words
@@ -161,6 +334,8 @@ while IFS=$'\t' read -r -u 3 id run what want line; do
 	fi
 	row "$id" "$run" "$what" "$want" "$line"
 done 3<"$HERE/attacks.tsv"
+[ "$KEYS" = "$(cat "$W"/{ann,b1}/*.key "$W"/b1/cards/* | sha256sum)" ] ||
+	fail "keys or cards were overwritten"
 figure "attacks refused: $RUN of $RUN, bytes that were not verified: 0, not run: $LATER"
 unmount "$M"
 server_stop

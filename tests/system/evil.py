@@ -306,6 +306,93 @@ def _(x, a): a.status, a.body = 200, os.urandom(300)
 def _(x, a): a.status, a.body = 200, b"[" * 100000
 
 
+# ---- the node
+BLOCKS = r"^/blocks/(seq/|at/)"
+
+
+def blocks_of(a):
+    j = a.json()
+    return j, [b for b in (j if isinstance(j, list) else [j]) if b.get("transactions")]
+
+
+def each_block(name, change):
+    """Blocks that hold data transactions are changed by change(block)."""
+    @attack(name, BLOCKS)
+    def fn(x, a):
+        j, with_txs = blocks_of(a)
+        if not with_txs:
+            return False
+        for b in with_txs:
+            change(b)
+        a.put(j)
+
+
+def first_value(b):
+    e = b["transactions"][0]["data"][0]
+    raw = flip(base64.b64decode(e["value"].removeprefix("base64:")), 8 * 600)
+    e["value"] = "base64:" + base64.b64encode(raw).decode()
+
+
+def set_first(name, change):
+    def fn(b):
+        b["transactions"][0][name] = change(b["transactions"][0][name])
+    return fn
+
+
+each_block("node-tx-dropped", lambda b: b["transactions"].pop())
+each_block("node-tx-doubled", lambda b: b["transactions"].append(b["transactions"][0]))
+each_block("node-tx-value", first_value)
+each_block("node-tx-time", set_first("timestamp", lambda t: t + 1))
+each_block("node-tx-fee", set_first("fee", lambda t: t + 1))
+each_block("node-tx-sender", set_first("senderPublicKey", lambda k: b58(os.urandom(31) + b"\1")))
+each_block("node-tx-id", set_first("id", lambda k: b58(os.urandom(32))))
+each_block("node-block-time", lambda b: b.update(timestamp=b["timestamp"] + 3600000))
+each_block("node-block-generator", lambda b: b.update(generatorPublicKey=b58(os.urandom(31) + b"\1")))
+each_block("node-block-reference", lambda b: b.update(reference=b58(os.urandom(64))))
+
+
+@attack("node-below", "^/blocks/height$")
+def _(x, a): a.put({"height": 2})
+
+
+@attack("node-other-block", r"^/blocks/headers/at/\d+$")
+def _(x, a): a.put({**a.json(), "signature": b58(os.urandom(64))})
+
+
+@attack("node-frozen", "^/", "*")
+def _(x, a):
+    """What was answered when the attack began is answered for ever."""
+    key = x.h.command + x.h.path
+    with LOCK:
+        if x.path in ("/blocks/height", "/consentfs/wait"):
+            key = x.path
+        old = SEEN.setdefault("frozen", {}).setdefault(key, a)
+    a.status, a.body = old.status, old.body
+
+
+@attack("node-old-pool", "^/transactions/unconfirmed$")
+def _(x, a):
+    """All transactions that were ever seen wait in the pool again."""
+    with LOCK:
+        old = list(SEEN.get("tx", {}).values())
+    a.put(a.json() + old)
+
+
+@attack("feed-old", "^/v1/events$")
+def _(x, a):
+    """The feed brings all old transactions again, as if not final."""
+    with LOCK:
+        old = list(SEEN.get("tx", {}).values())
+    j = a.json()
+    j["next"] = max(j["next"], int(re.search(r"after=(\d+)", x.h.path)[1]))
+    for i, tx in enumerate(old):
+        j["events"].append({"seq": j["next"] + 1 + i, "transaction": tx["id"],
+                            "entry": tx["data"][0]["key"][5:], "sender": tx["senderPublicKey"], "json": tx})
+    j["next"] += len(old)
+    time.sleep(0.3)
+    a.put(j)
+
+
 class Exchange:
     def __init__(self, handler, body, arg):
         self.h, self.body, self.arg = handler, body, arg
@@ -328,9 +415,13 @@ def keep(x, a):
                 SEEN.setdefault(kind, {})[x.path] = a.body
         if x.path == "/v1/release" and a.status == 200 and access_only(x):
             SEEN.setdefault("release", {})[json.loads(x.body)["set"]] = a.body
+        if re.match(BLOCKS, x.path) and a.status == 200:
+            for b in blocks_of(a)[1]:
+                for tx in b["transactions"]:
+                    SEEN.setdefault("tx", {})[tx["id"]] = {k: v for k, v in tx.items() if k != "height"}
     if "X-Consent-Key" not in x.h.headers:
         return
-    name = re.sub("[^a-z]+", "-", f"{x.h.command} {x.path.lower()}").strip("-").lower()[:40]
+    name = re.sub("[^a-z]+", "-", f"{x.h.command} {x.path}".lower()).strip("-")[:40]
     head = f"{x.h.command} {x.h.path} HTTP/1.1\r\n"
     head += "".join(f"{k}: {v}\r\n" for k, v in x.h.headers.items())
     with open(f"{DIR}/kept/{name}", "wb") as f:
@@ -366,9 +457,9 @@ class Proxy(BaseHTTPRequestHandler):
 
     def relay(self):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        name, arg = current()
-        x = Exchange(self, body, arg)
         a = self.upstream(body)
+        name, arg = current()  # a long poll may have outlasted an attack
+        x = Exchange(self, body, arg)
         if a.status == 200 and name == "none":
             keep(x, a)
         side = name.startswith("node-")
