@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "jail/jail_internal.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <linux/capability.h>
 #include <netdb.h>
@@ -70,14 +71,16 @@ jail_bind(struct jail *j, uint16_t port)
 }
 
 /*
- * Name services are modules that the C library loads when they are needed
- * first: have them loaded now, since no code can be loaded any more later.
+ * Name services, and what ends a thread that is cancelled, the C library loads
+ * when they are needed first: have them loaded now, since no code can be loaded
+ * any more later.
  */
 static void
 load_modules(void)
 {
 	struct addrinfo *found = NULL;
 
+	(void)dlopen("libgcc_s.so.1", RTLD_NOW); /* for good */
 	if (getaddrinfo("localhost", NULL, NULL, &found) == 0)
 		freeaddrinfo(found);
 }

@@ -39,6 +39,7 @@ if [ -c /dev/fuse ] && command -v fusermount3 >"$W/out"; then
 	done
 	[ $sandboxed = 2 ]
 	unmount "$M"
+	if grep 'killed by signal' "$W/consentfs-a.log"; then fail "the server could not end"; fi
 fi
 server_stop
 

@@ -663,6 +663,25 @@ start_thread(void)
 	    -1;
 }
 
+static void *
+waits(void *arg)
+{
+	(void)pause();
+	return arg;
+}
+
+static int
+cancel_thread(void)
+{
+	pthread_t t;
+
+	errno = EPERM;
+	return pthread_create(&t, NULL, waits, NULL) == 0 &&
+		pthread_cancel(t) == 0 ?
+	    pthread_join(t, NULL) :
+	    -1;
+}
+
 static int
 resolve(void)
 {
@@ -707,6 +726,7 @@ const struct deed jail_test_needs[] = {
 	NEED("connect where may be connected", connect_allowed),
 	NEED("listen on a port of the kernel's choice", bind_any),
 	NEED("start a thread", start_thread),
+	NEED("cancel a thread", cancel_thread),
 	NEED("resolve a name", resolve),
 	NEED("name another program", name_of_parent),
 	NEED("read random bytes", random_bytes),
