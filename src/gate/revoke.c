@@ -7,6 +7,8 @@
  */
 #include "gate/gate_internal.h"
 
+#include <sys/prctl.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -320,6 +322,7 @@ gate_timer_run(void *arg)
 {
 	struct gate *g = arg;
 
+	(void)prctl(PR_SET_NAME, "revoker"); /* what everything rests on */
 	while (!g->stop) {
 		unsigned changes = wait_change(g);
 

@@ -13,10 +13,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define LOST     6    /* ticks without a beat of the server */
+#define LOST     5    /* ticks without a beat of the server */
 #define GOING_MS 500  /* to make everything dark when asked to */
 #define END_MS   5000 /* for the rest of an orderly end */
-#define DEAD_MS  500  /* to be dead after SIGKILL */
+#define DEAD_MS  250  /* to be gone after SIGKILL */
+#define REAP_MS  1000 /* for what it ended with */
 
 enum why { GOES_ON, ENDED, STOPPED, SILENT, LOCK };
 
@@ -59,27 +60,48 @@ server_now(struct watch *w, int flags)
 	return r == w->k->server ? status : 0;
 }
 
-/* Wait until the server is dead, or ${done} (may be NULL) is set. */
-static void
-wait_server(struct watch *w, const atomic_bool *done, int64_t ms)
+/* Say whether the server answers no more: its end of our socket is closed, and
+ * with it its device, though a thread may keep it from being dead. */
+static bool
+is_gone(struct watch *w)
+{
+	struct pollfd p = { .fd = w->k->pair[0], .events = POLLIN };
+
+	(void)server_now(w, 0);
+	return w->dead || (poll(&p, 1, 0) == 1 && w->k->device >= 0);
+}
+
+/* Say whether all is dark, in order. */
+static bool
+is_dark(struct watch *w)
+{
+	return is_gone(w) || w->k->shared->dark;
+}
+
+static bool
+is_dead(struct watch *w)
+{
+	(void)server_now(w, 0);
+	return w->dead;
+}
+
+static bool
+wait_until(struct watch *w, bool (*is)(struct watch *w), int64_t ms)
 {
 	int64_t end = clock_boot_ms() + ms;
+	bool so;
 
-	while (!w->dead && !(done && *done) && clock_boot_ms() < end) {
+	while (!(so = is(w)) && clock_boot_ms() < end)
 		clock_sleep_ms(1);
-		(void)server_now(w, 0);
-	}
+	return so;
 }
 
 static void
 ask_to_end(struct watch *w)
 {
-	const struct keeper_shared *s = w->k->shared;
-
 	(void)kill(w->k->server, SIGTERM);
-	wait_server(w, &s->dark, GOING_MS);
-	if (s->dark)
-		wait_server(w, NULL, END_MS);
+	if (wait_until(w, is_dark, GOING_MS))
+		(void)wait_until(w, is_gone, END_MS);
 }
 
 static void
@@ -97,19 +119,19 @@ drop_pages(const struct keeper *k)
 
 /* Requests that nobody answers hold pages, and whoever drops pages waits for
  * them: so they are refused from here on, and what the server had read ends
- * with it.  Its last answer may bring pages until it is dead. */
+ * with it.  Its last answer may bring pages until it is gone. */
 static void
 make_dark(struct watch *w, enum why why)
 {
+	bool gone;
+
 	(void)sem_post(&w->refuse);
-	if (why == ENDED) /* it is about to, or one of its threads waits */
-		wait_server(w, NULL, DEAD_MS);
-	if (!w->dead)
+	if (why != ENDED && !is_gone(w))
 		(void)kill(w->k->server, SIGKILL);
-	wait_server(w, NULL, DEAD_MS);
+	gone = wait_until(w, is_gone, DEAD_MS);
 	drop_pages(w->k);
-	if (!w->dead) { /* its disk does not let it go */
-		wait_server(w, NULL, INT64_MAX / 2);
+	if (!gone) { /* its disk does not let it go */
+		(void)wait_until(w, is_gone, INT64_MAX / 2);
 		drop_pages(w->k);
 	}
 }
@@ -138,10 +160,13 @@ end(struct watch *w, enum why why)
 		ask_to_end(w);
 	if (w->k->device >= 0)
 		make_dark(w, why);
+	if (!wait_until(w, is_dead, REAP_MS))
+		(void)kill(w->k->server, SIGKILL);
 	say_why(w, why);
 	(void)close(w->k->wait[1]); /* the unmounter's sign */
 	(void)waitpid(w->k->unmounter, NULL, 0);
-	if (why == STOPPED || why == SILENT || !WIFEXITED(w->status))
+	if (why == STOPPED || why == SILENT || !w->dead ||
+	    !WIFEXITED(w->status))
 		return err_exit(ERR_IO);
 	return WEXITSTATUS(w->status);
 }
@@ -236,7 +261,7 @@ round_of(struct watch *w)
 	if (p[2].revents)
 		e = take_device(w);
 	if (e == ERR_PENDING) { /* what it ends with comes by SIGCHLD */
-		wait_server(w, NULL, END_MS);
+		(void)wait_until(w, is_dead, END_MS);
 		return ENDED;
 	}
 	if (e != ERR_OK) {

@@ -7,7 +7,8 @@
  *   dark run COMMAND PID FILE...   run the command, which makes PID end; what
  *                                  counts is the time since it was dead
  *   dark lock COMMAND FILE...      run the command; since it was begun
- *   dark stall TID FILE...         stop one thread for good
+ *   dark stall TID COMMAND FILE... stop one thread for good, then lock with
+ *                                  the command, if it is not empty
  *
  * Prints "dark after N ms, checks N, with data N" and exits 0 if, a second
  * after, no descriptor and no page gave data.
@@ -152,7 +153,7 @@ run(const char *command)
 static int64_t
 happen(char **argv)
 {
-	pid_t pid = (pid_t)atol(argv[3]);
+	const pid_t pid = (pid_t)atol(argv[3]);
 
 	if (strcmp(argv[1], "kill") == 0 && kill(pid, atoi(argv[2])) != 0)
 		perror("kill");
@@ -160,6 +161,8 @@ happen(char **argv)
 	    (ptrace(PTRACE_SEIZE, atol(argv[2]), NULL, NULL) != 0 ||
 		ptrace(PTRACE_INTERRUPT, atol(argv[2]), NULL, NULL) != 0))
 		perror("ptrace");
+	if (strcmp(argv[1], "stall") == 0 && argv[3][0])
+		run(argv[3]);
 	if (strcmp(argv[1], "lock") == 0)
 		run(argv[2]);
 	if (strcmp(argv[1], "run") == 0) {
@@ -174,8 +177,7 @@ int
 main(int argc, char **argv)
 {
 	const struct sigaction sa = { .sa_handler = bus };
-	int first = argc > 3 && (argv[1][0] == 'k' || argv[1][0] == 'r') ? 4 :
-									   3;
+	int first = argc > 3 && argv[1][0] == 'l' ? 3 : 4;
 	long all, data;
 	int64_t begun, took;
 
