@@ -324,6 +324,10 @@ row() { # ID RUN WHAT WANT LINE
 	echo "ok $1 $2: $got"
 }
 
+for i in $(seq 26); do
+	awk -F'\t' -v id="A$i" '$1 == id && $2 != "later" { n++ } END { exit !n }' \
+		"$HERE/attacks.tsv" || fail "no row runs A$i"
+done
 while IFS=$'\t' read -r -u 3 id run what want line; do
 	case $id in '#'* | '') continue ;; esac
 	[[ "$id $run" == "$ONLY"* ]] || continue

@@ -17,10 +17,16 @@ for port in "$RMS_PORT /healthz" "$NODE_PORT /blocks/height"; do
 		limits $name $port
 	done
 done
+patient ann
+python3 "$TOP/tests/system/limits.py" clients "$W/ann" "$BUILD_DIR/consent" >"$W/clients.out" 2>&1 &
+CLIENTS=$!
 say "clients of one byte a second"
 limits slow_heads "$RMS_PORT" /healthz "$SLOW"
 limits slow_bodies "$RMS_PORT" /healthz "$SLOW"
 say "idle connections, more than the table holds"
 limits idle "$RMS_PORT" /healthz "$IDLE"
 grep 'were cut off' "$W/consentd.log"
+say "servers that send too much, too slowly or too deep"
+wait $CLIENTS || fail "$(cat "$W/clients.out")"
+cat "$W/clients.out"
 server_stop

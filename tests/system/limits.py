@@ -2,10 +2,9 @@
 # Clients and servers that want too much.
 #   limits.py server NAME PORT PID ...   attack the listener on PORT of the
 #       process PID; a legal request goes on beside it; prints figures
-#   limits.py serve PORT NAME            a server that answers as NAME says
-import itertools, json, os, resource, select, socket, sys, threading, time
-
-BIG = 1 << 40
+#   limits.py clients HOME CONSENT       CONSENT in copies of HOME, whose node
+#       and RMS are servers that send without measure
+import concurrent.futures, itertools, os, re, resource, shutil, socket, subprocess, sys, threading, time
 
 
 def rss(pid):
@@ -232,9 +231,89 @@ def against_server(name, port, pid, path, n):
         raise SystemExit("FAILED: descriptors do not come back")
 
 
+# ---- a server that wants too much of its clients
+def pieces(name):
+    """What goes out, piece by piece, for ever or until it ends."""
+    ok = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+    chunk = b"10000\r\n" + b"a" * 65536 + b"\r\n"
+    byte = itertools.repeat(b"a")
+    if name == "silent":
+        return itertools.chain([], (time.sleep(1) or b"" for _ in byte))
+    if name == "slow-head":
+        return itertools.chain([ok + b"X: "], (time.sleep(1) or b for b in byte))
+    if name == "slow-body":
+        return itertools.chain([ok + b"Content-Length: 100000\r\n\r\n"], (time.sleep(1) or b for b in byte))
+    if name == "endless-head":
+        return itertools.chain([ok], (b"X-A: " + b"a" * 60000 + b"\r\n" for _ in byte))
+    if name == "endless-line":
+        return itertools.chain([b"HTTP/1.1 200 "], (b"a" * 65536 for _ in byte))
+    if name == "endless-body":
+        return itertools.chain([ok + b"\r\n"], (b"a" * 65536 for _ in byte))
+    if name == "chunked":
+        return itertools.chain([ok + b"Transfer-Encoding: chunked\r\n\r\n"], (chunk for _ in byte))
+    if name == "announced":
+        return [ok + b"Content-Length: %d\r\n\r\n" % (1 << 62), b"{"]
+    body = {"garbage": b"\xff" * 100000, "deep": b"[" * 1000000, "number": b"{\"height\":" + b"9" * 1000000 + b"}",
+            "text": b'{"chainId":"' + b"a" * 900000 + b'"}', "members": b"{" + b'"a":1,' * 100000 + b'"b":1}',
+            "nothing": b""}[name]
+    return [ok + b"Content-Length: %d\r\n\r\n" % len(body) + body]
+
+
+NAMES = ["silent", "slow-head", "slow-body", "endless-head", "endless-line", "endless-body", "chunked", "announced",
+         "garbage", "deep", "number", "text", "members", "nothing"]
+
+
+def give(s, name):
+    try:
+        s.recv(65536)
+        for p in pieces(name):
+            s.sendall(p)
+    except OSError:
+        pass
+    s.close()
+
+
+def listen(name):
+    l = socket.socket()
+    l.bind(("127.0.0.1", 0))
+    l.listen(64)
+
+    def run():
+        while True:
+            threading.Thread(target=give, args=(l.accept()[0], name), daemon=True).start()
+    threading.Thread(target=run, daemon=True).start()
+    return l.getsockname()[1]
+
+
+def client(name, home, program):
+    """A copy of a home whose node and RMS are such a server; what a command takes."""
+    port, copy = listen(name), f"{home}-{name}"
+    shutil.copytree(home, copy)
+    conf = open(f"{copy}/consent.conf").read()
+    open(f"{copy}/consent.conf", "w").write(re.sub(r"http://127.0.0.1:\d+", f"http://127.0.0.1:{port}", conf))
+    t = time.monotonic()
+    p = subprocess.Popen([program, "--home", copy, "status"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    said = p.stderr.read().decode()
+    _, status, use = os.wait4(p.pid, 0)
+    return name, os.waitstatus_to_exitcode(status), time.monotonic() - t, use.ru_maxrss >> 10, said
+
+
+def against_clients(home, program):
+    with concurrent.futures.ThreadPoolExecutor(len(NAMES)) as pool:
+        done = list(pool.map(lambda n: client(n, home, program), NAMES))
+    for name, status, took, mib, said in done:
+        print(f"{name}: exit {status} after {took:.0f} s with {mib} MiB: {said.strip().splitlines()[-1] if said else ''}")
+        if status not in (1, 5, 6, 7) or not said or took > 90 or mib > 128:
+            raise SystemExit(f"FAILED: {name}")
+    print(f"figure: servers without measure: {len(done)}, taken for a node: 0 of {len(done)}, longest command "
+          f"{max(d[2] for d in done):.0f} s, most memory {max(d[3] for d in done)} MiB")
+
+
 if __name__ == "__main__":
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if sys.argv[1] == "clients":
+        against_clients(sys.argv[2], sys.argv[3])
     if sys.argv[1] == "server":
         SECONDS = float(os.environ.get("SECONDS_OF_DRIP", 12))
         if sys.argv[5] != "/healthz":  # the node
