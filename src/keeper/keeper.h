@@ -80,7 +80,7 @@ enum err keeper_hand_over(
 
 /**
  * keeper_beat(k):
- * Say that this process still takes pages back; by the thread that does.
+ * Say that this process still takes pages back; by a thread that does.
  * Return whether the keeper is still there.
  */
 bool keeper_beat(struct keeper *k);

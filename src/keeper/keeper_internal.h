@@ -42,8 +42,8 @@ struct keeper {
 	int listener;
 	int device; /* the keeper's; -1: not mounted yet */
 	pid_t keeper, server, unmounter;
-	struct keeper_pulse pulse; /* of the other */
-	bool lost;                 /* the server's: the other does not move */
+	struct keeper_pulse pulse; /* of the other; in the server: lock */
+	atomic_bool lost;          /* the server's: the other does not move */
 	pthread_mutex_t lock;
 	uint32_t n; /* lock; slots taken */
 };

@@ -28,13 +28,18 @@ keeper_pulse_lost(
 bool
 keeper_beat(struct keeper *k)
 {
+	bool now;
+
 	atomic_fetch_add(&k->shared->server_beat, 1);
-	if (!k->lost &&
+	pthread_mutex_lock(&k->lock);
+	now = !k->lost &&
 	    keeper_pulse_lost(
-		&k->pulse, k->shared->keeper_beat, BEAT_MS, BEATS_LOST)) {
+		&k->pulse, k->shared->keeper_beat, BEAT_MS, BEATS_LOST);
+	if (now)
 		k->lost = true;
+	pthread_mutex_unlock(&k->lock);
+	if (now)
 		log_error("the keeper does not answer: the mount ends");
-	}
 	return !k->lost;
 }
 

@@ -23,8 +23,8 @@ server_init() { # as in lib.sh, with the proxy before the RMS
 trap 'status=$?; set +eE; kill -CONT "$SERVER" 2>/dev/null; kill "$PROXY_PID"; (exit $status); finish' EXIT
 world
 set=$(publish a1 "Large scan" "$W"/docs/*)
-# of the nine megabytes most are fetched again and again
-printf '\n[mount]\ncache_size = 4M\n' >>"$W/b1/consent.conf"
+# of the nine megabytes some are fetched again and again
+printf '\n[mount]\ncache_size = 8M\n' >>"$W/b1/consent.conf"
 consent --home "$W/ann" grant --to "Clinic B" --set "$set" --until 30d >/dev/null
 mount_home b1 "$W/mnt"
 until_ok 20 appears "$W/mnt" "Large scan"
