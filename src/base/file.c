@@ -98,19 +98,21 @@ file_sync_dir(const char *path)
 	return ERR_OK;
 }
 
+static char *
+parent_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	size_t n = slash && slash > path ? (size_t)(slash - path) : 1;
+
+	return strndup(slash ? path : ".", n);
+}
+
 static enum err
 sync_parent(const char *path)
 {
-	CLEANUP(free) char *dir = strdup(path);
-	char *slash;
+	CLEANUP(free) char *dir = parent_of(path);
 
-	if (dir == NULL)
-		return ERR_NOMEM;
-	slash = strrchr(dir, '/');
-	if (slash == NULL)
-		return file_sync_dir(".");
-	*(slash == dir ? slash + 1 : slash) = '\0';
-	return file_sync_dir(dir);
+	return dir ? file_sync_dir(dir) : ERR_NOMEM;
 }
 
 /*
@@ -184,16 +186,17 @@ static enum err
 write_whole(
     const char *path, const void *bytes, size_t len, mode_t mode, bool replace)
 {
-	CLEANUP(free) char *tmp = tmp_name(path);
+	/* first: once the name is there only the disk may fail */
+	CLEANUP(free) char *dir = parent_of(path), *tmp = tmp_name(path);
 	CLEANUP_FD int fd = -1;
-	enum err e = tmp ? open_tmp(tmp, mode, &fd) : ERR_NOMEM;
+	enum err e = dir && tmp ? open_tmp(tmp, mode, &fd) : ERR_NOMEM;
 
 	if (e != ERR_OK)
 		return e;
 	e = fill_and_name(fd, tmp, path, bytes, len, replace);
 	if (e != ERR_OK || !replace)
 		(void)unlink(tmp); /* under the lock, so it is ours */
-	return e == ERR_OK ? sync_parent(path) : e;
+	return e == ERR_OK ? file_sync_dir(dir) : e;
 }
 
 enum err
