@@ -334,6 +334,7 @@ main(void)
 	add_scope(s);
 	add_numbers(s);
 	add_authority(s);
+	add_memory(s);
 	CASE("contract", errors, bounds, references);
 	CASE("scale", scale, scale_one_patient);
 	srunner_run_all(r, CK_NORMAL);

@@ -71,6 +71,7 @@ void add_rules(Suite *s);
 void add_scope(Suite *s);
 void add_numbers(Suite *s);
 void add_authority(Suite *s);
+void add_memory(Suite *s);
 
 /* Of the suite s, with the fixture of the file. */
 #define CASE(name, ...)                                                        \

@@ -85,8 +85,8 @@ main(void)
 {
 	TCase *(*const cases[])(void) = { tcase_waves, tcase_identity,
 		tcase_sign, tcase_envelope, tcase_flip, tcase_document,
-		tcase_gcm, tcase_blob, tcase_keyfile, tcase_rest,
-		tcase_golden };
+		tcase_gcm, tcase_blob, tcase_keyfile, tcase_rest, tcase_golden,
+		tcase_faults, tcase_no_cipher };
 	Suite *s = suite_create("seal");
 	SRunner *run;
 	int failed;

@@ -24,6 +24,8 @@ TCase *tcase_blob(void);
 TCase *tcase_keyfile(void);
 TCase *tcase_rest(void);
 TCase *tcase_golden(void);
+TCase *tcase_faults(void);
+TCase *tcase_no_cipher(void);
 
 /* A document: ${n} bytes that are not all alike. */
 void fill(uint8_t *p, size_t n, unsigned seed);
