@@ -163,6 +163,7 @@ journal_read(struct journal *j, uint64_t from,
 		e = locate(j, next, &at, &end);
 		if (e || end)
 			return e;
+		v.from = next; /* a mark may lie before it */
 		e = visit_segment(j, &at, &v);
 		if (e || v.stop)
 			return e;
