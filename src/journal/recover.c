@@ -310,9 +310,12 @@ find_segments(struct journal *j)
 	if (d == NULL)
 		return err_say(err_from_errno(errno), "cannot read '%s': %s",
 		    j->dir, strerror(errno));
-	errno = 0;
-	while (e == ERR_OK && (de = readdir(d)) != NULL)
-		e = add_name(j, de->d_name);
+	for (;;) {
+		errno = 0; /* a name that is none may leave something there */
+		de = readdir(d);
+		if (de == NULL || (e = add_name(j, de->d_name)) != ERR_OK)
+			break;
+	}
 	if (e == ERR_OK && errno != 0)
 		e = err_say(
 		    ERR_IO, "cannot read '%s': %s", j->dir, strerror(errno));
