@@ -37,5 +37,7 @@ extern int journal_test_syncs; /* calls so far */
 
 TCase *journal_test_damage(void);
 TCase *journal_test_faults(void);
+TCase *journal_test_nth(void);
+TCase *journal_test_forged(void);
 
 #endif

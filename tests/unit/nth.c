@@ -181,11 +181,21 @@ __wrap___asprintf_chk(char **out, int flag, const char *fmt, ...)
 	return n;
 }
 
-WRAP(ssize_t, read, NTH_READ, -1, (int fd, void *p, size_t n), (fd, p, n))
+/* Half of what was asked for, but not nothing. */
+static size_t
+shortened(size_t n)
+{
+	return n > 1 && nth_fails(NTH_SHORT) ? n / 2 : n;
+}
+
+WRAP(ssize_t, read, NTH_READ, -1, (int fd, void *p, size_t n),
+    (fd, p, shortened(n)))
 WRAP(ssize_t, write, NTH_WRITE, -1, (int fd, const void *p, size_t n),
-    (fd, p, n))
+    (fd, p, shortened(n)))
+WRAP(ssize_t, pread, NTH_READ, -1, (int fd, void *p, size_t n, off_t off),
+    (fd, p, shortened(n), off))
 WRAP(ssize_t, pwrite, NTH_WRITE, -1,
-    (int fd, const void *p, size_t n, off_t off), (fd, p, n, off))
+    (int fd, const void *p, size_t n, off_t off), (fd, p, shortened(n), off))
 WRAP(int, fsync, NTH_WRITE, -1, (int fd), (fd))
 WRAP(int, fdatasync, NTH_WRITE, -1, (int fd), (fd))
 WRAP(int, rename, NTH_WRITE, -1, (const char *a, const char *b), (a, b))
@@ -193,8 +203,6 @@ WRAP(int, unlink, NTH_WRITE, -1, (const char *path), (path))
 WRAP(int, posix_fallocate, NTH_WRITE, error, (int fd, off_t off, off_t n),
     (fd, off, n))
 WRAP(int, fstat, NTH_READ, -1, (int fd, struct stat *st), (fd, st))
-WRAP(ssize_t, pread, NTH_READ, -1, (int fd, void *p, size_t n, off_t off),
-    (fd, p, n, off))
 WRAP(DIR *, opendir, NTH_READ, NULL, (const char *path), (path))
 WRAP(struct dirent *, readdir, NTH_READ, NULL, (DIR * d), (d))
 WRAP(int, pthread_create, NTH_THREAD, error,

@@ -17,6 +17,7 @@ enum nth {
 	NTH_WRITE = 4,  /* write, sync, rename, unlink, fallocate */
 	NTH_READ = 8,   /* open, stat, read, opendir */
 	NTH_THREAD = 16,
+	NTH_SHORT = 32, /* read and write do half of it */
 };
 
 /* Let call ${n} (1: the next) of these fail with ${errnum}; once. */
