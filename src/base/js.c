@@ -31,8 +31,9 @@ too_deep(const uint8_t *p, size_t n, int max_depth)
 }
 
 /*
- * jansson does not always say that it had no memory; and what cannot be parsed
- * for that reason must not be taken for malformed.
+ * jansson does not always say that it had no memory: it calls the text
+ * malformed, or leaves a member out and calls it parsed.  A grant without its
+ * end would be another grant.
  */
 static _Thread_local bool no_memory;
 
@@ -60,8 +61,11 @@ load(const void *p, size_t n, int max_depth, size_t flags, json_t **out)
 		    ERR_FORMAT, "JSON nested deeper than %d", max_depth);
 	no_memory = false;
 	*out = json_loadb(p, n, JSON_REJECT_DUPLICATES | flags, &why);
-	if (*out == NULL && no_memory)
+	if (no_memory) {
+		json_decref(*out);
+		*out = NULL;
 		return ERR_NOMEM;
+	}
 	if (*out == NULL)
 		return err_say(ERR_FORMAT, "not JSON at byte %d", why.position);
 	return ERR_OK;
