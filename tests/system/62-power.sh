@@ -56,11 +56,11 @@ qemu-storage-daemon --daemonize --pidfile "$W/qsd.pid" \
 	--blockdev "driver=blklogwrites,node-name=both,file=disk,log=log,log-sector-size=512" \
 	--export "type=fuse,id=logged,node-name=both,mountpoint=$W/ram/logged,writable=on"
 attach "$W/ram/logged"
-python3 "$driver" work
+python3 -B "$driver" work
 cp -a "$W/disk/rms" "$W/rms-final"
 detach
 kill "$(cat "$W/qsd.pid")" # it removes the file when all is written
 until_ok 20 test ! -e "$W/qsd.pid"
 
 say "the states"
-python3 "$driver" states ${STATES:-$([ -n "${LONG:-}" ] || echo 30)}
+python3 -B "$driver" states ${STATES:-$([ -n "${LONG:-}" ] || echo 30)}
