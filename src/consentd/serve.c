@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <errno.h>
+#include <grp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "base/file.h"
@@ -31,6 +34,27 @@ raise_limit(void)
 		l.rlim_cur = l.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &l);
 	}
+}
+
+/*
+ * Root is not needed for anything: become the owner of the directory, before
+ * anything in it is opened.
+ */
+static enum err
+become_owner(const char *dir)
+{
+	struct stat st;
+
+	if (geteuid() != 0 || stat(dir, &st) != 0 || st.st_uid == 0)
+		return ERR_OK; /* a directory that is not there is told later */
+	if (setgroups(0, NULL) != 0 || setgid(st.st_gid) != 0 ||
+	    setuid(st.st_uid) != 0)
+		return err_say(ERR_IO,
+		    "cannot become user %u, who owns '%s': %s",
+		    (unsigned)st.st_uid, dir, strerror(errno));
+	log_info("user %u from here on, who owns the directory",
+	    (unsigned)st.st_uid);
+	return secret_init(); /* another user is another process to look into */
 }
 
 static enum err
@@ -378,6 +402,9 @@ run(struct server *s)
 		return e;
 	atomic_store(&s->ready, true);
 	stop_signals(&set);
+	if (geteuid() == 0)
+		log_warn("runs as root; give the directory to an ordinary "
+			 "user: chown -R USER");
 	log_info("ready: node %s, RMS %s", s->roots.node_url, s->url);
 	(void)sigwait(&set, &sig);
 	log_info("stopping");
@@ -420,7 +447,9 @@ consentd_serve(int argc, char **argv)
 	stop_signals(&set);
 	(void)pthread_sigmask(SIG_BLOCK, &set, NULL);
 	raise_limit();
-	e = load(&s, dir);
+	e = become_owner(dir);
+	if (e == ERR_OK)
+		e = load(&s, dir);
 	if (e == ERR_OK)
 		e = enter_jail(&s, dir, no_sandbox);
 	if (e == ERR_OK)
