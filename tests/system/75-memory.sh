@@ -11,18 +11,36 @@ world
 M=$W/mnt
 mount_home b1 "$M"
 FS=$(pgrep -d, -f "consentfs .*$M\$") # server, keeper, unmounter
-HITS=0 SEARCHES=0 BYTES=0
+HITS=0 SEARCHES=0 BYTES=0 FILES=0
+export TMPDIR=$W/tmp
+mkdir "$TMPDIR"
 
 refused() { ! cat "$1" >"$W/out" 2>&1; }
+
+# count OUTPUT: what a search found
+count() {
+	[[ $(tail -1 <<<"$1") =~ ^([0-9]+)\ in\ ([0-9]+) ]] || fail "the search failed: $1"
+	HITS=$((HITS + BASH_REMATCH[1]))
+}
 
 # search PID,... WHERE: nothing of the secrets is there
 search() {
 	local out
 	out=$(needles memory "$1" "${SECRETS[@]}") || true
-	grep HIT <<<"$out" | sed "s/^/$2: /" || true
-	HITS=$((HITS + $(tail -1 <<<"$out" | cut -d' ' -f1)))
-	BYTES=$((BYTES + $(tail -1 <<<"$out" | cut -d' ' -f3)))
+	grep -A1 HIT <<<"$out" | sed "s/^/$2: /" || true
+	count "$out"
+	BYTES=$((BYTES + BASH_REMATCH[2]))
 	SEARCHES=$((SEARCHES + 1))
+}
+
+# on_disk: nor in any file, argument or environment
+on_disk() {
+	local out places=("$W") p
+	for p in ${FS//,/ } "$SERVER"; do places+=("/proc/$p/environ" "/proc/$p/cmdline"); done
+	out=$(needles files "${SECRETS[@]}" -- "${places[@]}") || true
+	grep HIT <<<"$out" || true
+	count "$out"
+	FILES=$((FILES + BASH_REMATCH[2]))
 }
 
 # one cycle: the document is read in every way, then the right ends
@@ -49,6 +67,8 @@ cycle() {
 	if [ "$i" = 1 ]; then # in use it is there, so that the search is true
 		needles memory "$FS" "${SECRETS[@]}" >"$W/out" || true
 		grep -q 'set-key raw' "$W/out" || fail "the search does not find the key in use"
+		! grep -A1 'set-key' "$W/out" | grep flags | grep -qv ' lo .*dd' ||
+			fail "the key in use is not locked, or would be dumped: $(cat "$W/out")"
 	fi
 	consent --home "$W/ann" revoke --to "Clinic B" --set "$set" >/dev/null
 	until_ok 10 refused "$doc/a.txt"
@@ -58,8 +78,9 @@ cycle() {
 	wait $map 2>/dev/null || true
 	search "$FS" "consentfs, closed, cycle $i"
 	rm -r "$W/docs"
+	on_disk
 }
 
 for ((i = 1; i <= CYCLES; i++)); do cycle $i; done
-figure "keys or text in memory after a revocation: $HITS in $SEARCHES searches of $CYCLES cycles, $((BYTES >> 20)) MiB"
+figure "keys or text in memory after a revocation: $HITS in $SEARCHES searches of $CYCLES cycles, $((BYTES >> 20)) MiB, and in $FILES files, arguments and environments"
 [ $HITS = 0 ]

@@ -6,7 +6,9 @@ in which they could stand there.
   needles.py key SETKEY BLOBS SET NUMBER
 
 A secret is text, or hex:BYTES.  Search prints a line for each place and, last,
-"HITS in N files" (or bytes); the status is 1 if there are hits.  "key" prints
+"HITS in N files" (or bytes); the status is 1 if there are hits.  In
+memory the flags of each place follow, as smaps has them: lo is locked, dd not
+dumped.  "key" prints
 hex:KEY of a document of a set (hex), from the header of its blob.
 """
 import base64, hashlib, os, sys
@@ -57,7 +59,8 @@ def files(args):
     n = 0
     for root in args[args.index("--") + 1:]:
         found = os.walk(root) if os.path.isdir(root) else [(os.path.dirname(root), [], [os.path.basename(root)])]
-        for d, _, names in found:
+        for d, sub, names in found:
+            sub[:] = [x for x in sub if not os.path.ismount(os.path.join(d, x))]
             for name in names:
                 p = os.path.join(d, name)
                 if os.path.isfile(p) and not os.path.islink(p):
@@ -74,6 +77,17 @@ def regions(pid):
         name = name[0].strip() if name else "anonymous"
         if name not in ("[vvar]", "[vsyscall]"):
             yield from ((*run, name) for run in present(pid, a, b))
+
+def flags(pid, address):
+    inside = False
+    for line in open(f"/proc/{pid}/smaps"):
+        head = line.split(None, 1)[0]
+        if "-" in head:
+            a, b = (int(x, 16) for x in head.split("-"))
+            inside = a <= address < b
+        elif inside and head == "VmFlags:":
+            return line.split(None, 1)[1].strip()
+    return ""
 
 def present(pid, a, b):
     """The runs of pages between two addresses that hold anything."""
@@ -118,7 +132,10 @@ def memory(args):
             for a, b, name in regions(pid):
                 for at, data, new in read_region(m, a, b):
                     n += new
-                    s.look(f"{pid}: {name} {a:x}-{b:x}, {at:x}", data)
+                    before = s.hits
+                s.look(f"{pid}: {name} {a:x}-{b:x}, {at:x}", data)
+                if s.hits > before:
+                    print("  flags:", flags(pid, a))
     print(f"{s.hits} in {n} bytes")
     return s.hits
 
