@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sys/uio.h>
 
-#define OWN 3 /* the device, behind the standard streams */
+#define OWN 0 /* the device; not even the streams: a pipe would stay open */
 
 /* The entry is gone; it fails silently for what the kernel does not know. */
 static int
@@ -67,8 +67,7 @@ tell_all(const struct fs_note *note, size_t n)
 static int
 own_table(int device)
 {
-	if (unshare(CLONE_FILES) != 0 ||
-	    (device != OWN && dup2(device, OWN) < 0) ||
+	if (unshare(CLONE_FILES) != 0 || dup2(device, OWN) < 0 ||
 	    close_range(OWN + 1, ~0U, 0) != 0)
 		return errno;
 	return 0;
