@@ -8,7 +8,7 @@
 #include "base/log.h"
 
 #define BEAT_MS    200 /* the revoker looks so often */
-#define BEATS_LOST 3
+#define BEATS_LOST 2
 
 bool
 keeper_pulse_lost(
