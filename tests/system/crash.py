@@ -430,7 +430,15 @@ class Publish(Verb):
     def finish(self, title):
         if self.out:  # it told the result, whatever came then
             self.status = 0
+            self.told_again(title)
         super().finish(title)
+
+    def told_again(self, title):
+        """The result that is not forgotten yet is told, and then forgotten."""
+        if any(n[0] != "." for n in os.listdir(W + "/a1/spool")):
+            again = json.loads(run_ok(self.argv(title)))
+            if again["set"] != json.loads(self.out)["set"]:
+                raise Failed("published twice: " + title)
 
     def acknowledged(self, title):
         self.w.published(title, self.out)
