@@ -102,6 +102,21 @@ struct reading {
 	enum err e; /* of the first bad line; its detail lacks the line */
 };
 
+/* ", from 50 ms to 60000 ms" */
+static void
+range_text(const struct conf_item *it, char out[static 80])
+{
+	static const char *const units[] = {
+		[CONF_NUM] = "", [CONF_SIZE] = " bytes", [CONF_TIME] = " ms"
+	};
+
+	out[0] = '\0';
+	if (it->type == CONF_NUM || it->type == CONF_SIZE ||
+	    it->type == CONF_TIME)
+		(void)snprintf(out, 80, ", from %lld to %lld%s",
+		    (long long)it->min, (long long)it->max, units[it->type]);
+}
+
 static enum err
 one_pair(const struct reading *r, const char *section, const char *key,
     const char *value)
@@ -109,6 +124,7 @@ one_pair(const struct reading *r, const char *section, const char *key,
 	static const char *const forms[] = { "text", "a number",
 		"a size such as 64M", "a time such as 500ms, 15s, 5m, 2h",
 		"yes or no" };
+	char range[80];
 
 	if (r->free_section && strcmp(section, r->free_section->section) == 0)
 		return r->free_section->fn(r->ctx, key, value);
@@ -120,9 +136,10 @@ one_pair(const struct reading *r, const char *section, const char *key,
 			continue;
 		if (set_value(it, value, r->out) == ERR_OK)
 			return ERR_OK;
+		range_text(it, range);
 		return err_say(ERR_CONFIG,
-		    "'%s' is no value for %s: it is %s (%s)", value, key,
-		    forms[it->type], it->help);
+		    "'%s' is no value for %s: it is %s%s (%s)", value, key,
+		    forms[it->type], range, it->help);
 	}
 	return err_say(ERR_CONFIG,
 	    "unknown key '%s' in [%s]; see the manual page", key, section);
@@ -157,8 +174,9 @@ conf_read(const char *path, const struct conf_item *items, size_t n,
 		    ERR_CONFIG, "%s:%d: %s", path, line, err_detail(r.e));
 	if (line != 0)
 		return err_say(ERR_CONFIG,
-		    "%s:%d: not a '[section]' or 'key = value' line", path,
-		    line > 0 ? line : 0);
+		    "%s:%d: not a '[section]' or 'key = value' line of less "
+		    "than 200 characters",
+		    path, line > 0 ? line : 0);
 	return ERR_OK;
 }
 

@@ -240,7 +240,8 @@ file_mkdirs(const char *path)
 	if ((e = make_dir(dir)) != ERR_OK)
 		return e;
 	if (stat(dir, &st) != 0 || !S_ISDIR(st.st_mode))
-		return err_say(ERR_INVAL, "'%s' is not a directory", dir);
+		return err_say(ERR_INVAL,
+		    "'%s' is not a directory; remove it or name another", dir);
 	return ERR_OK;
 }
 

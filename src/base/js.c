@@ -35,15 +35,22 @@ too_deep(const uint8_t *p, size_t n, int max_depth)
  * malformed, or leaves a member out and calls it parsed.  A grant without its
  * end would be another grant.
  */
-static _Thread_local bool no_memory;
+static _Thread_local bool no_memory, was_short;
 
 static void *
 remember(size_t n)
 {
 	void *p = malloc(n);
 
-	no_memory = no_memory || p == NULL;
+	if (p == NULL)
+		no_memory = was_short = true;
 	return p;
+}
+
+bool
+js_was_short(void)
+{
+	return was_short;
 }
 
 static void __attribute__((constructor)) before_any_thread(void)

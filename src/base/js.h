@@ -42,6 +42,13 @@ enum err js_parse_nul(
     const void *p, size_t n, int max_depth, json_t **out) must_check;
 
 /**
+ * js_was_short():
+ * Say whether this thread ever lacked memory for JSON: what it made may not be
+ * whole.
+ */
+bool js_was_short(void);
+
+/**
  * js_print(j, out):
  * Append ${j} in compact form with the members in their order.
  */

@@ -46,7 +46,8 @@ read_line(int fd, struct secret **out)
 		line[n++] = c;
 	}
 	if (n == 0)
-		return err_say(ERR_NOKEY, "no passphrase was given");
+		return err_say(ERR_NOKEY,
+		    "no passphrase was given; it is one line, not empty");
 	return secret_copy(line, n, out);
 }
 

@@ -22,8 +22,7 @@ static enum err
 damaged(const struct blobs *b, const char *name)
 {
 	return err_say(ERR_CORRUPT,
-	    "'%s/%s' is damaged; drop the blob and fetch it again", b->dir,
-	    name);
+	    "'%s/%s' is damaged; fetch or restore it again", b->dir, name);
 }
 
 /* ${magic} also names what is expected: 8 bytes. */

@@ -48,8 +48,8 @@ wrong_size(const struct blob *x, const char *suffix)
 
 	blobs_name(&x->id, suffix, name);
 	return err_say(ERR_CORRUPT,
-	    "'%s/%s' has not its length; drop the blob and fetch it again",
-	    x->b->dir, name);
+	    "'%s/%s' has not its length; fetch or restore it again", x->b->dir,
+	    name);
 }
 
 static enum err

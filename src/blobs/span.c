@@ -12,8 +12,8 @@ damaged(const struct blob *x, uint64_t span)
 
 	blobs_name(&x->id, "", name);
 	return err_say(ERR_CORRUPT,
-	    "span %" PRIu64 " of blob '%s' in '%s' is damaged; drop the blob "
-	    "and fetch it again",
+	    "span %" PRIu64 " of blob '%s' in '%s' is damaged; fetch or "
+	    "restore it again",
 	    span, name + 3, x->b->dir);
 }
 

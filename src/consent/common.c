@@ -64,14 +64,28 @@ consent_sync(struct consent *c)
 	return e == ERR_OK ? home_sync(c->home) : e;
 }
 
+static bool output_lost;
+
 void
 consent_out(json_t *j)
 {
 	CLEANUP_BUF struct buf b = { 0 };
 
 	js_print(j, &b);
+	output_lost = output_lost || j == NULL || b.err;
 	printf("%s\n", buf_text(&b));
 	json_decref(j);
+}
+
+enum err
+consent_out_end(void)
+{
+	if (fflush(stdout) != 0 || ferror(stdout))
+		return err_say(ERR_IO, "cannot write the output");
+	if (output_lost || js_was_short())
+		return err_say(
+		    ERR_NOMEM, "out of memory: the output is not whole");
+	return ERR_OK;
 }
 
 enum err

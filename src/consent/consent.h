@@ -95,6 +95,13 @@ enum err consent_passphrase(
 void consent_out(json_t *j);
 
 /**
+ * consent_out_end():
+ * Say whether all that was to be printed is out.
+ * Errors: IO, NOMEM.
+ */
+enum err consent_out_end(void) must_check;
+
+/**
  * consent_card(c, out):
  * The card of the patient that this command is about: --patient (alias, file,
  * card text), else the own one of a registered patient.

@@ -124,8 +124,8 @@ run_verb(struct consent *c, const struct consent_verb *v, int argc, char **argv)
 	c->json = e == ERR_OK && consent_opt(c, "json");
 	if (e == ERR_OK)
 		e = v->run(c);
-	if (e == ERR_OK && fflush(stdout) != 0)
-		e = err_say(ERR_IO, "cannot write the output");
+	if (e == ERR_OK)
+		e = consent_out_end();
 	home_close(c->home);
 	return e == ERR_OK ? 0 : fail(e);
 }

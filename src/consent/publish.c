@@ -123,10 +123,15 @@ who_publishes(struct publishing *p)
 	return e ? e : consent_card(p->c, &p->card);
 }
 
-static bool
-is_committed(const struct publishing *p)
+static enum err
+is_committed(const struct publishing *p, bool *out)
 {
-	return ledger_outbox_number(home_outbox(p->c->home), p->committed) != 0;
+	uint64_t n;
+	enum err e = ledger_outbox_number(
+	    home_outbox(p->c->home), p->committed, &n);
+
+	*out = n != 0;
+	return e;
 }
 
 /* Sealed documents and those that are there must be of one moment. */
@@ -139,14 +144,15 @@ prepare(struct publishing *p)
 		.type_code = p->about.type_code,
 		.restart = consent_opt(p->c, "restart") != NULL };
 	CLEANUP_SOURCES struct consent_sources now = { 0 };
+	bool committed;
 	enum err e = consent_spool_open(&o, &p->spool);
 
 	if (e || p->spool.done)
 		return e;
 	(void)snprintf(p->committed, sizeof(p->committed), "publish %s",
 	    TEXT58(&p->spool.set));
-	if (is_committed(p))
-		return ERR_OK; /* it is announced: only finish it */
+	if ((e = is_committed(p, &committed)) || committed)
+		return e; /* it is announced: only finish it */
 	if ((e = consent_scan(&p->c->operands, &now)) ||
 	    (e = consent_spool_same(&p->spool, &now)))
 		return e;
@@ -228,10 +234,13 @@ finish(struct publishing *p)
 static enum err
 carry_out(struct publishing *p)
 {
+	bool committed;
 	enum err e = consent_upload(
 	    home_rms(p->c->home), p->spool.blob, p->spool.src.n + 1, &p->sent);
 
-	if (e == ERR_OK && !is_committed(p))
+	if (e == ERR_OK)
+		e = is_committed(p, &committed);
+	if (e == ERR_OK && !committed)
 		e = commit(p);
 	return e ? e : finish(p);
 }

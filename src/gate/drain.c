@@ -157,14 +157,14 @@ drain_batch(struct gate *g, uint64_t from, struct batch *b)
 static enum err
 drain_once(struct gate *g, bool *out_more)
 {
-	uint64_t done = ledger_outbox_number(
-	    home_outbox(g->home), gate_position(g));
 	struct batch b = { 0 };
-	enum err e = ERR_OK;
+	uint64_t done;
+	enum err e = ledger_outbox_number(
+	    home_outbox(g->home), gate_position(g), &done);
 
 	*out_more = false;
-	if (journal_last(g->journal) <= done)
-		return ERR_OK;
+	if (e != ERR_OK || journal_last(g->journal) <= done)
+		return e;
 	b.row = calloc(GATE_BATCH_ITEMS, sizeof(*b.row));
 	if (b.row == NULL)
 		return ERR_NOMEM;
@@ -198,6 +198,26 @@ gather(struct gate *g, uint64_t done)
 	}
 }
 
+static enum err
+wait_and_drain(struct gate *g, uint64_t done, bool *out_more)
+{
+	(void)journal_wait(g->journal, done, clock_boot_ms() + 1000);
+	gather(g, done);
+	gate_flush_denied(g, clock_boot_ms(), false);
+	return drain_once(g, out_more);
+}
+
+/* Who waits for a record to be on its way need not wait in vain. */
+static void
+note_trouble(struct gate *g, enum err e)
+{
+	pthread_mutex_lock(&g->lock);
+	g->trouble = e;
+	if (e != ERR_OK)
+		pthread_cond_broadcast(&g->drained_cond);
+	pthread_mutex_unlock(&g->lock);
+}
+
 void *
 gate_drain_run(void *arg)
 {
@@ -205,18 +225,17 @@ gate_drain_run(void *arg)
 	enum err last = ERR_OK;
 
 	while (!g->stop) {
-		uint64_t done = ledger_outbox_number(
-		    home_outbox(g->home), gate_position(g));
+		uint64_t done = 0;
 		bool more = false;
-		enum err e;
+		enum err e = ledger_outbox_number(
+		    home_outbox(g->home), gate_position(g), &done);
 
-		(void)journal_wait(g->journal, done, clock_boot_ms() + 1000);
-		gather(g, done);
-		gate_flush_denied(g, clock_boot_ms(), false);
-		e = drain_once(g, &more);
+		if (e == ERR_OK)
+			e = wait_and_drain(g, done, &more);
 		if (e != last && e != ERR_OK)
 			log_error("gate: inquiries wait in the journal: %s",
 			    err_detail(e));
+		note_trouble(g, e);
 		last = e;
 		if (e != ERR_OK)
 			clock_sleep_ms(200);
@@ -245,11 +264,13 @@ gate_drained_json(
 {
 	const struct gate_batch *b;
 	struct tx_id tx = { { 0 } };
+	enum err trouble;
 
 	atomic_fetch_add(&g->hurry, 1);
 	pthread_mutex_lock(&g->lock);
 	while ((b = find_batch(g, seq)) == NULL && g->drained < seq &&
-	    !g->stop && clock_boot_ms() < until_boot) {
+	    !g->stop && clock_boot_ms() < until_boot &&
+	    g->trouble != ERR_NOSPACE && g->trouble != ERR_IO) {
 		struct timespec ts;
 
 		(void)clock_gettime(CLOCK_MONOTONIC, &ts);
@@ -258,11 +279,16 @@ gate_drained_json(
 	}
 	if (b)
 		tx = b->tx;
+	trouble = g->trouble;
 	pthread_mutex_unlock(&g->lock);
 	atomic_fetch_sub(&g->hurry, 1);
 	if (b)
 		return ledger_outbox_json(home_outbox(g->home), &tx, out);
 	if (g->stop)
 		return ERR_INTERRUPTED;
+	if (trouble != ERR_OK)
+		return err_say(trouble,
+		    "its record cannot be put in the outbox of '%s': %s",
+		    home_dir(g->home), err_text(trouble));
 	return clock_boot_ms() < until_boot ? ERR_BUSY : ERR_TIMEOUT;
 }

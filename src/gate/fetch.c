@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "gate/gate_internal.h"
 
+#include "base/log.h"
+
 static enum err
 announce(struct gate *g, const struct blob_id *id)
 {
@@ -44,6 +46,59 @@ gate_blob(struct gate *g, const struct blob_id *id, uint64_t length,
 	e = length > 0 && length <= SEAL_SPAN ? fetch_small(g, id) :
 						announce(g, id);
 	return e == ERR_OK ? blobs_get(g->cache, id, out) : e;
+}
+
+/* Everything was verified when it came: if ${x} is not as it came, our disk has
+ * spoilt it, and it is forgotten. */
+static enum err
+forget_if_spoilt(
+    struct gate *g, const struct blob_id *id, struct blob *x, bool *out_spoilt)
+{
+	uint64_t bad;
+	enum err e = blobs_check(x, &bad);
+
+	*out_spoilt = e == ERR_CORRUPT || e == ERR_IO;
+	if (!*out_spoilt)
+		return e == ERR_PENDING ? ERR_OK : e;
+	log_warn("gate: the cache is damaged (%s); it is fetched anew",
+	    err_detail(e));
+	e = blobs_drop(g->cache, id);
+	return e == ERR_NOTFOUND ? ERR_OK : e;
+}
+
+enum err
+gate_blob_sound(struct gate *g, const struct blob_id *id, struct blob **out)
+{
+	CLEANUP(blobs_put) struct blob *x = NULL;
+	bool spoilt = false;
+	enum err e = gate_blob(g, id, 0, &x);
+
+	if (e == ERR_OK)
+		e = forget_if_spoilt(g, id, x, &spoilt);
+	if (e == ERR_OK && spoilt)
+		return gate_blob(g, id, 0, out);
+	if (e == ERR_OK)
+		*out = TAKE(x);
+	return e;
+}
+
+enum err
+gate_doc_renew(struct gate_doc *d)
+{
+	const struct blob_id *id = &d->set->manifest->doc[d->number - 1].blob;
+	bool spoilt = false;
+	enum err e = d->blob ? forget_if_spoilt(d->g, id, d->blob, &spoilt) :
+			       ERR_OK;
+
+	if (e != ERR_OK || !spoilt)
+		return e;
+	pthread_mutex_lock(&d->lock);
+	if (d->spoilt == NULL) { /* another worker was faster */
+		d->spoilt = d->blob;
+		d->blob = NULL;
+	}
+	pthread_mutex_unlock(&d->lock);
+	return ERR_OK;
 }
 
 /* Length and bytes are the RMS's: what is not as it must be is forged. */

@@ -78,9 +78,9 @@ find_position(struct gate *g)
 	struct ledger_outbox *o = home_outbox(g->home);
 	enum err e;
 
-	g->drained = ledger_outbox_number(o, gate_position(g));
-	if (g->drained <= journal_last(g->journal))
-		return ERR_OK;
+	e = ledger_outbox_number(o, gate_position(g), &g->drained);
+	if (e != ERR_OK || g->drained <= journal_last(g->journal))
+		return e;
 	log_warn("gate: the journal was begun anew");
 	g->drained = 0;
 	e = ledger_draft_begin(o, &d);

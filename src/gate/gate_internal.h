@@ -66,6 +66,8 @@ struct gate_doc {
 	_Atomic unsigned reading; /* reads between decryption and reply */
 	pthread_mutex_t lock;     /* guards the making of blob and doc */
 	struct blob *_Atomic blob;
+	struct blob *spoilt; /* lock; what ${blob} was before; may be in use */
+	atomic_bool suspect; /* what the cache gave did not open: look at it */
 	struct seal_doc *_Atomic doc;
 };
 
@@ -124,8 +126,9 @@ struct gate {
 	struct gate_job *queue, **queue_end, *live; /* lock */
 	unsigned njobs;                             /* lock */
 	unsigned changes; /* lock: bits of registry_change */
-	struct gate_batch batch[GATE_BATCHES];      /* lock; ring */
-	uint64_t nbatches, drained;                 /* lock */
+	struct gate_batch batch[GATE_BATCHES]; /* lock; ring */
+	uint64_t nbatches, drained;            /* lock */
+	enum err trouble; /* lock; of the drainer's newest round */
 	struct gate_denied denied[GATE_MAX_DENIED]; /* lock */
 	struct gate_told told;                      /* lock */
 
@@ -386,6 +389,21 @@ enum err gate_name_set(struct gate *g, const struct registry_event *ev,
 bool gate_name_equal(const char *a, const char *b);
 
 /* ---- gate/fetch.c ---- */
+
+/**
+ * gate_blob_sound(g, id, out):
+ * As gate_blob() with an unknown length; what our disk has spoilt is fetched
+ * anew.
+ */
+enum err gate_blob_sound(
+    struct gate *g, const struct blob_id *id, struct blob **out) must_check;
+
+/**
+ * gate_doc_renew(d):
+ * Worker: what the cache gave of ${d} did not open.  If our disk has spoilt it,
+ * forget it, so that it is fetched anew.
+ */
+enum err gate_doc_renew(struct gate_doc *d) must_check;
 
 /**
  * gate_blob(g, id, length, out):

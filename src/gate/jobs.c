@@ -14,6 +14,7 @@ gate_doc_unref(struct gate_doc *d)
 		return;
 	seal_doc_free(d->doc);
 	blobs_put(d->blob);
+	blobs_put(d->spoilt);
 	gate_set_free(d->set);
 	pthread_mutex_destroy(&d->lock);
 	free(d);

@@ -14,7 +14,7 @@ manifest_bytes(struct gate *g, const struct registry_event *ev, struct buf *out)
 	CLEANUP_BUF struct buf sealed = { 0 };
 	CLEANUP(secret_free) struct secret *content = NULL;
 	CLEANUP(secret_free) struct secret *key = NULL;
-	enum err e = gate_blob(g, id, 0, &x);
+	enum err e = gate_blob_sound(g, id, &x);
 	uint8_t *to;
 
 	if (e == ERR_OK && blobs_length(x) > MAX_MANIFEST)

@@ -52,7 +52,7 @@ prepare(struct gate_doc *d)
 {
 	enum err e;
 
-	if (d->doc)
+	if (d->doc && d->blob)
 		return ERR_OK;
 	pthread_mutex_lock(&d->lock);
 	e = prepare_locked(d);
@@ -110,10 +110,12 @@ read_piece(struct gate_doc *d, uint64_t off, uint8_t *out, size_t n)
 	uint64_t first = off / SEAL_CHUNK, last = (off + n - 1) / SEAL_CHUNK;
 	size_t all = sealed_length(gate_doc_size(d), first, last);
 	uint8_t *sealed = scratch();
-	enum err e = sealed ?
-	    blobs_read(d->blob, SEAL_DOC_HEAD + first * SEAL_CHUNK_SEALED,
-		sealed, all) :
-	    ERR_NOMEM;
+	struct blob *x = d->blob;
+	enum err e = sealed && x ?
+	    blobs_read(
+		x, SEAL_DOC_HEAD + first * SEAL_CHUNK_SEALED, sealed, all) :
+	    sealed ? ERR_PENDING :
+		     ERR_NOMEM;
 
 	for (uint64_t i = first; e == ERR_OK && i <= last; i++) {
 		size_t at = (size_t)(i - first) * SEAL_CHUNK_SEALED;
@@ -150,6 +152,17 @@ read_all(struct gate_doc *d, uint64_t off, uint8_t *out, size_t n)
 	return e;
 }
 
+/* Our disk may have spoilt what was verified when it came: once, a worker looks
+ * and fetches it anew. */
+static enum err
+suspect(struct gate_doc *d, enum err e)
+{
+	if (e != ERR_CORRUPT && e != ERR_FORGED && e != ERR_INVAL &&
+	    e != ERR_IO)
+		return e;
+	return atomic_exchange(&d->suspect, true) ? e : ERR_PENDING;
+}
+
 /*
  * The order counts: a reader is counted before it looks whether the document
  * is dark, and looks again after decrypting; a revocation makes it dark first
@@ -171,7 +184,7 @@ gate_doc_read(
 	atomic_fetch_add(&d->reading, 1);
 	e = atomic_load(&d->dark);
 	if (e == ERR_OK)
-		e = read_all(d, off, p, n);
+		e = suspect(d, read_all(d, off, p, n));
 	dark = atomic_load(&d->dark);
 	if (dark != ERR_OK)
 		e = dark;
@@ -194,6 +207,17 @@ gate_doc_read_end(struct gate_doc *d)
 	gate_doc_unref(d);
 }
 
+/* For a document that the ledger names ENOENT would be a lie. */
+static enum err
+lost(enum err e)
+{
+	return e == ERR_NOTFOUND ?
+	    err_say(ERR_IO,
+		"the RMS has lost or spoilt its key or sealed bytes; its "
+		"operator restores them from a copy (consent restore)") :
+	    e;
+}
+
 /* Worker: bring the ciphertext of a range. */
 static enum err
 run_fetch(struct gate_job *job)
@@ -202,9 +226,11 @@ run_fetch(struct gate_job *job)
 	CLEANUP(blobs_put) struct blob *x = NULL;
 	uint64_t first = job->off / SEAL_CHUNK;
 	uint64_t last = (job->off + job->n) / SEAL_CHUNK;
-	enum err e = gate_blob(
-	    d->g, blob_of(d), seal_doc_size(gate_doc_size(d)), &x);
+	enum err e = d->suspect && !d->spoilt ? gate_doc_renew(d) : ERR_OK;
 
+	if (e == ERR_OK)
+		e = gate_blob(
+		    d->g, blob_of(d), seal_doc_size(gate_doc_size(d)), &x);
 	if (e == ERR_OK && !gate_lease_ready(d->g, &d->set->id))
 		e = gate_lease_get(
 		    d->g, d->set, EVENT_ACCESS, &d->inquiry, d->seq);
@@ -214,7 +240,7 @@ run_fetch(struct gate_job *job)
 		e = gate_blob_range(d->g, blob_of(d), x,
 		    SEAL_DOC_HEAD + first * SEAL_CHUNK_SEALED,
 		    (last - first + 1) * SEAL_CHUNK_SEALED);
-	return e == ERR_OK ? (enum err)atomic_load(&d->dark) : e;
+	return e == ERR_OK ? (enum err)atomic_load(&d->dark) : lost(e);
 }
 
 enum err

@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "event/event.h"
 
 #define AT(field) offsetof(struct home_conf, field)
 #define DAY       86400000LL
@@ -88,8 +89,63 @@ root(const char *path, const char *key, const char *text, void *out, size_t n)
 		    path, key);
 	if (text58_read(text, out, n) != ERR_OK)
 		return err_say(ERR_CONFIG,
-		    "'%s': %s is not base58 of %zu bytes", path, key, n);
+		    "'%s': %s is not base58 of %zu bytes; copy it again", path,
+		    key, n);
 	return ERR_OK;
+}
+
+/* What curl would take for the name of a file. */
+static enum err
+pin(const char *path, const char *key, const char *text)
+{
+	static const char lead[] = "sha256//";
+	CLEANUP_BUF struct buf sum = { 0 };
+	size_t n = sizeof(lead) - 1;
+
+	if (text == NULL ||
+	    (strncmp(text, lead, n) == 0 &&
+		text64_read(text + n, strlen(text + n), &sum) == ERR_OK &&
+		sum.len == 32))
+		return ERR_OK;
+	return err_say(ERR_CONFIG,
+	    "'%s': %s is not sha256// and the base64 of 32 bytes; copy it "
+	    "again",
+	    path, key);
+}
+
+static enum err
+check_words(const struct home_conf *c, const char *path)
+{
+	enum err e = pin(path, "ledger pin", c->node_pin);
+
+	if (e == ERR_OK)
+		e = pin(path, "rms rms_pin", c->rms_pin);
+	if (e == ERR_OK && event_name_index(event_purposes, c->purpose) < 0)
+		e = err_say(ERR_CONFIG,
+		    "'%s': '%s' is no purpose of use; give one such as TREAT",
+		    path, c->purpose);
+	return e;
+}
+
+/* The keys that are believed. */
+static enum err
+decode_roots(struct home *h, const char *path)
+{
+	const struct home_conf *c = &h->conf;
+	enum err e = root(
+	    path, "ledger chain", c->chain, h->chain.b, CHAIN_BYTES);
+
+	if (e == ERR_OK)
+		e = root(path, "rms key", c->rms_key, h->rms_key.b, 32);
+	if (e == ERR_OK && seal_key_check(&h->rms_key) != ERR_OK)
+		e = err_say(ERR_CONFIG,
+		    "'%s': rms key is no valid key; take it from the "
+		    "operator's client.conf",
+		    path);
+	if (e == ERR_OK && c->generator)
+		e = root(
+		    path, "ledger generator", c->generator, h->generator.b, 32);
+	return e;
 }
 
 static enum err
@@ -103,9 +159,9 @@ decode(struct home *h, const char *path)
 		    "'%s': ledger node and rms url are needed; take them from "
 		    "the operator's client.conf",
 		    path);
-	e = root(path, "ledger chain", c->chain, h->chain.b, CHAIN_BYTES);
+	e = decode_roots(h, path);
 	if (e == ERR_OK)
-		e = root(path, "rms key", c->rms_key, h->rms_key.b, 32);
+		e = check_words(c, path);
 	if (e != ERR_OK || c->institution == NULL)
 		return e;
 	h->has_institution = true;

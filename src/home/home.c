@@ -68,12 +68,13 @@ open_node(struct home *h)
 	CLEANUP_BUF struct buf key = { 0 };
 	enum err e = ERR_OK;
 
-	if (o.has_generator &&
-	    text58_read(h->conf.generator, o.generator.b, 32) != ERR_OK)
-		return err_say(
-		    ERR_CONFIG, "ledger generator is not base58 of 32 bytes");
+	if (o.has_generator)
+		o.generator = h->generator;
 	if (h->conf.api_key_file) {
 		e = file_read(h->conf.api_key_file, 4096, &key);
+		if (e == ERR_NOTFOUND || e == ERR_UNAUTH)
+			return err_say(
+			    ERR_CONFIG, "api_key_file: %s", err_detail(e));
 		while (key.len > 0 && key.p[key.len - 1] <= ' ')
 			key.len--;
 		o.api_key = buf_text(&key);

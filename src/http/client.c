@@ -311,33 +311,53 @@ perform(struct handle *h, const volatile bool *cancel)
 	return end;
 }
 
-static enum err
-err_of(CURLcode rc)
-{
-	static const struct {
-		CURLcode rc;
-		enum err e;
-	} map[] = {
-		{ CURLE_OK, ERR_OK },
-		{ CURLE_URL_MALFORMAT, ERR_INVAL },
-		{ CURLE_UNSUPPORTED_PROTOCOL, ERR_INVAL },
-		{ CURLE_OPERATION_TIMEDOUT, ERR_TIMEOUT },
-		{ CURLE_OUT_OF_MEMORY, ERR_NOMEM },
-		{ CURLE_FILESIZE_EXCEEDED, ERR_TOOBIG },
-		{ CURLE_ABORTED_BY_CALLBACK, ERR_INTERRUPTED },
-		{ CURLE_PEER_FAILED_VERIFICATION, ERR_FORGED },
-		{ CURLE_SSL_PINNEDPUBKEYNOTMATCH, ERR_FORGED },
-		{ CURLE_SSL_CONNECT_ERROR, ERR_FORGED },
-		{ CURLE_SSL_ISSUER_ERROR, ERR_FORGED },
-		{ CURLE_SSL_INVALIDCERTSTATUS, ERR_FORGED },
-		{ CURLE_SSL_CACERT_BADFILE, ERR_CONFIG },
-		{ CURLE_FAILED_INIT, ERR_NOMEM },
-	};
+/* What it is, and what to look at. */
+static const struct ending {
+	CURLcode rc;
+	enum err e;
+	const char *remedy;
+} endings[] = {
+	{ CURLE_URL_MALFORMAT, ERR_INVAL, "correct the address" },
+	{ CURLE_UNSUPPORTED_PROTOCOL, ERR_FORMAT,
+	    "it does not speak HTTP; check the address" },
+	{ CURLE_WEIRD_SERVER_REPLY, ERR_FORMAT,
+	    "it does not speak HTTP; check the address" },
+	{ CURLE_OPERATION_TIMEDOUT, ERR_TIMEOUT,
+	    "no answer in time; try again, or see to it and the network" },
+	{ CURLE_COULDNT_CONNECT, ERR_UNREACHABLE,
+	    "no connection; is it running, and the address right?" },
+	{ CURLE_COULDNT_RESOLVE_HOST, ERR_UNREACHABLE,
+	    "the name is not known; check the address and the name service" },
+	{ CURLE_PARTIAL_FILE, ERR_UNREACHABLE,
+	    "the answer broke off; try again" },
+	{ CURLE_GOT_NOTHING, ERR_UNREACHABLE,
+	    "the connection broke off; try again" },
+	{ CURLE_OUT_OF_MEMORY, ERR_NOMEM, "out of memory" },
+	{ CURLE_FILESIZE_EXCEEDED, ERR_TOOBIG,
+	    "the answer is larger than allowed; check the address" },
+	{ CURLE_ABORTED_BY_CALLBACK, ERR_INTERRUPTED, "stopped" },
+	{ CURLE_PEER_FAILED_VERIFICATION, ERR_FORGED,
+	    "its certificate does not hold; check address and authority" },
+	{ CURLE_SSL_PINNEDPUBKEYNOTMATCH, ERR_FORGED,
+	    "its TLS key is not the pinned one; check address and pin" },
+	{ CURLE_SSL_CONNECT_ERROR, ERR_FORGED,
+	    "no TLS 1.3 with it; check the address" },
+	{ CURLE_SSL_ISSUER_ERROR, ERR_FORGED,
+	    "its certificate does not hold; check address and authority" },
+	{ CURLE_SSL_INVALIDCERTSTATUS, ERR_FORGED,
+	    "its certificate does not hold; check address and authority" },
+	{ CURLE_SSL_CACERT_BADFILE, ERR_CONFIG,
+	    "the file of its authority cannot be read; check the "
+	    "configuration" },
+	{ CURLE_FAILED_INIT, ERR_NOMEM, "out of memory or descriptors" },
+};
 
-	for (size_t i = 0; i < ARRAY_LEN(map); i++)
-		if (map[i].rc == rc)
-			return map[i].e;
-	return ERR_UNREACHABLE;
+/* A scheme that we do not speak is the caller's mistake. */
+static bool
+is_ours(const char *url)
+{
+	return strncasecmp(url, "http://", 7) == 0 ||
+	    strncasecmp(url, "https://", 8) == 0;
 }
 
 /* Only scheme and host of a URL are told: a path may hold ids. */
@@ -346,10 +366,17 @@ say(CURLcode rc, const char *url)
 {
 	const char *host = strstr(url, "://");
 	size_t n = host ? (size_t)(host - url) + 3 : 0;
+	struct ending end = { rc, ERR_UNREACHABLE, curl_easy_strerror(rc) };
 
 	n += strcspn(url + n, "/?");
-	return err_say(err_of(rc), "'%.*s': %s", n > 200 ? 200 : (int)n, url,
-	    curl_easy_strerror(rc));
+	for (size_t i = 0; i < ARRAY_LEN(endings); i++)
+		if (endings[i].rc == rc)
+			end = endings[i];
+	if (!is_ours(url))
+		end = (struct ending){ rc, ERR_INVAL,
+			"an address begins with https:// or http://" };
+	return err_say(
+	    end.e, "'%.*s': %s", n > 200 ? 200 : (int)n, url, end.remedy);
 }
 
 static enum err

@@ -216,7 +216,8 @@ check_signature(struct ledger_block *b, const struct pubkey *generator,
 	}
 	if (e == ERR_FORGED)
 		return err_say(e,
-		    "block %llu is not signed by the configured generator",
+		    "block %llu is not signed by the configured generator; is "
+		    "this the right node, and generator that of client.conf?",
 		    (unsigned long long)b->height);
 	return e;
 }

@@ -405,10 +405,12 @@ enum err ledger_draft_commit(
     struct ledger_draft *d, struct tx_id *out_last) must_check;
 
 /**
- * ledger_outbox_number(o, name):
- * Return the committed value of a number set by ledger_draft_set().
+ * ledger_outbox_number(o, name, out):
+ * Store in ${out} the committed value of a number set by ledger_draft_set(), 0
+ * if it never was.
  */
-uint64_t ledger_outbox_number(struct ledger_outbox *o, const char *name);
+enum err ledger_outbox_number(
+    struct ledger_outbox *o, const char *name, uint64_t *out) must_check;
 
 /**
  * ledger_outbox_json(o, id, out):

@@ -97,7 +97,8 @@ ledger_node_strange(const struct ledger_node *n, enum err e)
 static bool
 read_told(const json_t *j, struct ledger_told *told)
 {
-	static const char *const texts[] = { "message", "details", "error" };
+	static const char *const texts[] = { "message", "details", "detail",
+		"error" };
 	const json_t *number = json_object_get(j, "error");
 	const char *status = json_string_value(json_object_get(j, "status"));
 

@@ -159,13 +159,14 @@ ledger_row_put(struct ledger_outbox *o, struct db_txn *t, uint64_t seq,
 	db_put(t, o->byid, DB_VAL(&row->id), DB_VAL(&key));
 }
 
-uint64_t
-ledger_outbox_number(struct ledger_outbox *o, const char *name)
+enum err
+ledger_outbox_number(struct ledger_outbox *o, const char *name, uint64_t *out)
 {
 	CLEANUP_TXN struct db_txn t;
 
 	db_read(o->db, &t);
-	return ledger_u64_get(&t, o->numbers, name, strlen(name));
+	*out = ledger_u64_get(&t, o->numbers, name, strlen(name));
+	return t.err;
 }
 
 enum err

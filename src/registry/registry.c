@@ -52,7 +52,7 @@ reading_keys(const struct registry *r, uint8_t out[static 32])
 }
 
 static enum err
-check_reader(struct registry *r)
+check_reader(struct registry *r, const char *dir)
 {
 	CLEANUP_WORK struct registry_work w = { .r = r };
 	uint8_t mine[32];
@@ -64,8 +64,10 @@ check_reader(struct registry *r)
 		if (v.n == sizeof(mine) && memcmp(v.p, mine, v.n) == 0)
 			return ERR_OK;
 		return err_say(ERR_CONFLICT,
-		    "the registry belongs to another reader, chain or RMS; "
-		    "use the configuration that made it, or another directory");
+		    "'%s' belongs to another identity, chain or RMS; put the "
+		    "keys and the configuration back that made it, or take "
+		    "another home",
+		    dir);
 	}
 	registry_put(&w, TAB_STATE, name("reader"), DB_VAL(&mine));
 	return db_commit(&w.t);
@@ -211,7 +213,7 @@ registry_open(const struct registry_opts *opts, struct registry **out)
 	if (e == ERR_OK)
 		e = open_tables(r, opts->dir);
 	if (e == ERR_OK)
-		e = check_reader(r);
+		e = check_reader(r, opts->dir);
 	if (e == ERR_OK)
 		e = registry_refresh(r);
 	if (e == ERR_OK)

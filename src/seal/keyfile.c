@@ -143,7 +143,8 @@ unlock(struct js *r, const struct opener *o, const struct pubkey *public,
 		    (struct seal_part){ public->b, sizeof(public->b) },
 		    (struct seal_part){ sealed.p, sealed.len }, plain);
 	if (e == ERR_CORRUPT)
-		return err_say(ERR_NOKEY, "wrong passphrase for '%s'", o->path);
+		return err_say(ERR_NOKEY,
+		    "wrong passphrase for '%s'; give it again", o->path);
 	return e;
 }
 
@@ -159,7 +160,9 @@ private_read(struct js *r, const struct opener *o, const struct pubkey *public,
 		return unlock(r, o, public, plain);
 	if (strcmp(kdf, "none") != 0)
 		return err_say(ERR_UNSUPPORTED,
-		    "'%s' is protected in an unknown way; upgrade", o->path);
+		    "'%s' is protected in an unknown way; use the program "
+		    "that wrote it",
+		    o->path);
 	member64(r, "private", SEAL_KEY, plain);
 	return r->err;
 }
@@ -170,15 +173,19 @@ key_read(const json_t *file, const struct opener *o, struct seal_identity **out)
 	CLEANUP(seal_identity_free) struct seal_identity *id = NULL;
 	CLEANUP_BUF struct buf plain = { 0 };
 	struct pubkey public;
+	int64_t version;
 	struct js r;
 	enum err e;
 
 	js_init(&r, file);
 	if (strcmp(js_text(&r, "consentfs", 16), "key") != 0)
 		return ERR_FORMAT;
-	if (js_int(&r, "version", 1, INT32_MAX) != VERSION)
+	version = js_int(&r, "version", 1, INT32_MAX);
+	if (r.err == ERR_OK && version != VERSION)
 		return err_say(ERR_UNSUPPORTED,
-		    "'%s' is of a newer version; upgrade", o->path);
+		    "'%s' has version %lld, this program reads %d; use the "
+		    "program that wrote it",
+		    o->path, (long long)version, VERSION);
 	JS_58(&r, "publicKey", &public);
 	e = private_read(&r, o, &public, &plain);
 	if (e == ERR_OK)
@@ -204,6 +211,10 @@ seal_identity_load(const char *path,
 		e = js_parse(bytes.p, bytes.len, 1, &file);
 	if (e == ERR_OK)
 		e = key_read(file, &o, out);
+	if (e == ERR_NOTFOUND)
+		return err_say(e,
+		    "there is no key file '%s'; restore it from its copy",
+		    path);
 	if (e == ERR_FORMAT || e == ERR_TOOBIG)
 		return err_say(ERR_FORMAT,
 		    "'%s' is not a key file or is damaged; restore its copy",

@@ -202,6 +202,7 @@ try_outbox(void)
 	};
 	struct db_txn t = { 0 };
 	struct ledger_row row = { 0 };
+	uint64_t n;
 	enum err e;
 
 	(void)snprintf(dir, sizeof(dir), "%s/outbox", fuzz_dir());
@@ -213,7 +214,8 @@ try_outbox(void)
 		MUST(t.err == ERR_CORRUPT || ledger_outbox_waiting(o) == 0);
 	e = ledger_outbox_json(o, &tx, &json);
 	MUST(e == ERR_OK || is_damage(e));
-	(void)ledger_outbox_number(o, "n");
+	e = ledger_outbox_number(o, "n", &n);
+	MUST(e == ERR_OK || is_damage(e));
 	MUST(ledger_outbox_purge(o) == ERR_OK);
 }
 

@@ -6,11 +6,13 @@ need_fuse
 for t in unshare; do
 	command -v $t >/dev/null || skip "no $t"
 done
-"$TOP/scripts/make-documents" "$W/docs" 1
+mkdir "$W/rms" # a disk of its own, so that it can be full
+mount -t tmpfs -o size=64m,mode=700 none "$W/rms"
+tidy() { umount -l "$W/rms"; }
 world
 # hosts to spare: each row that writes has an account of its own
 pids=()
-for i in {1..32}; do
+for i in {1..48}; do
 	[ $i -gt 16 ] || { host "a-$i" a1 & pids+=($!); }
 	host "b-$i" b1 & pids+=($!)
 done

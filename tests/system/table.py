@@ -100,7 +100,11 @@ def main():
     show = "--show" in args
     only = [a for a in args[1:] if a != "--show"]
     rows = read_table(args[0])
-    wrong = [] if show else check_table(rows)
+    wrong = check_table(rows)
+    if wrong and not show:
+        print(*(f"FAILED: {w}" for w in wrong), sep="\n", file=sys.stderr)
+        return 1
+    wrong = []
     chosen = [r for r in rows if not only or any(r.id.startswith(o) for o in only)]
     together = [r for r in chosen if r.setup in SETUPS and not SETUPS[r.setup].alone]
     alone = [r for r in chosen if r.setup in SETUPS and SETUPS[r.setup].alone]

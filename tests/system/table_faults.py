@@ -1,9 +1,11 @@
 """The set-ups and checks that faults.tsv names."""
+import glob
 import json
 import os
 import shutil
 import signal
 import subprocess
+import time
 
 from faultproxy import Fault
 from table_world import (ENV, NODE, RMS, SERVER, W, Failed, alone, check, consent, item,
@@ -49,9 +51,14 @@ def key_of_another(run):
 
 @setup
 def conf(run, of, *line):
-    """A line at the end of consent.conf."""
+    """A line at the end of consent.conf; {silent} is a port that is open."""
+    silent = Fault("silent")
+    run.undo.append(silent.close)
+    run.names["silent"] = silent.url.replace("http://", "")
     with (run.copy(of) / "consent.conf").open("a") as f:
-        f.write(" ".join(line).replace("\\n", "\n").replace("{dir}", run.names["dir"]) + "\n")
+        f.write(" ".join(line).replace("\\n", "\n")
+                .replace("{dir}", run.names["dir"]).replace("{silent}", run.names["silent"])
+                + "\n")
     with open(f"{run.names['home']}/consent.conf") as f:
         run.names["line"] = len(f.readlines())
 
@@ -166,11 +173,18 @@ def _damage(paths, how):
                 f.write(bytes([b[0] ^ 1]))
 
 
+def _damage_of(run, top, how):
+    paths = run.blobs(top)
+    if paths:
+        run.names["blob"] = paths[0].stem
+    _damage(paths, how)
+
+
 @setup
 def blob_in_store(run, how):
     """A document's sealed bytes at the RMS; the list of documents is whole."""
     run.reader()
-    _damage(run.blobs(W / "rms/blobs"), how)
+    _damage_of(run, W / "rms/blobs", how)
 
 
 @setup
@@ -178,7 +192,7 @@ def blob_in_cache(run, how):
     """Read once, then damaged; the kernel keeps no page of it."""
     home, at = run.reader("-o", "direct_io")
     run.read_doc()
-    _damage(run.blobs(home / "cache"), how)
+    _damage_of(run, home / "cache", how)
 
 
 @setup
@@ -186,7 +200,45 @@ def blob_in_cache_while_open(run, how):
     """The reader has it open already."""
     home, at = run.reader("-o", "direct_io")
     run.hold_open()
-    _damage(run.blobs(home / "cache"), how)
+    _damage_of(run, home / "cache", how)
+
+
+# ---- full disks ----
+
+def _two_documents(run, home):
+    """One is open and was read, {doc} of another set was not opened yet."""
+    run.make_doc()
+    run.publish([run.doc], "--until", "1d")
+    at = run.mount(home, "-o", "direct_io")
+    run.names["doc"] = str(run.listed(at) / "report.pdf")
+    run.hold_open()
+    run.make_doc()
+    run.publish([run.doc], "--until", "1d")
+    run.names["doc"] = str(run.listed(at) / "report.pdf")
+
+
+@setup
+def full_disk(run, where, size):
+    """A folder of the mount's home lies on a disk of its own, which is full."""
+    home = run.spare("b")
+    top = home / where
+    kept = tree(top) if top.exists() else {}
+    top.mkdir(parents=True, exist_ok=True)
+    sh("mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "none", top)
+    run.undo.append(lambda: sh("umount", "-l", top))
+    for name, content in kept.items():
+        (top / name).parent.mkdir(parents=True, exist_ok=True)
+        (top / name).write_bytes(content)
+    run.names["where"] = str(top)
+    _two_documents(run, home)
+    run.full(top)
+
+
+@alone
+def full_server(run):
+    """Store, node, keystore and blobs of consentd lie on a disk that is full."""
+    _two_documents(run, run.spare("b"))
+    run.full(W / "rms")
 
 
 # ---- patients, cards, hosts ----
@@ -214,6 +266,46 @@ def grant_expired(run):
     wait_for("the end of the listing", lambda: not os.path.exists(run.names["doc"]))
 
 
+def _faked(offset):
+    return {"LD_PRELOAD": FAKETIME, "FAKETIME": offset, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+
+
+FAKETIME = next(iter(glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")), "")
+
+
+@setup
+def clock(run, offset):
+    """A mount whose wall clock is wrong from its start, and a granted set."""
+    home = run.spare("b")
+    run.make_doc()
+    run.publish([run.doc], "--until", "1d")
+    at = run.mount(home, env=_faked(offset))
+    run.names["at"] = str(at)
+    try:
+        run.names["doc"] = str(run.listed(at, 5) / "report.pdf")
+    except Failed:
+        run.names["doc"] = f"{at}/Ann/not-listed"
+
+
+@setup
+def clock_jumps(run, offset):
+    """The wall clock jumps while a document is open."""
+    home = run.spare("b")
+    run.make_doc()
+    run.publish([run.doc], "--until", "1d")
+    stamp = run.dir / "clock"
+    stamp.write_text("+0\n")
+    env = dict(_faked(""), FAKETIME_TIMESTAMP_FILE=str(stamp), FAKETIME_NO_CACHE="1")
+    del env["FAKETIME"]
+    # the sandbox would not let the clock's file be read
+    at = run.mount(home, "--no-sandbox", env=env)
+    run.names["doc"] = str(run.listed(at) / "report.pdf")
+    run.hold_open()
+    stamp.write_text(offset + "\n")
+    time.sleep(1)  # the gate looks every 200 ms
+    run.mend(lambda: stamp.write_text("+0\n"))
+
+
 # ---- mount points, devices, two at once ----
 
 @setup
@@ -227,9 +319,9 @@ def mount_point(run, kind):
 
 
 @setup
-def mounted(run, *options):
+def mounted(run):
     """Somebody else has the home, the cache and the mount point."""
-    run.mount(run.spare("b"), *options)
+    run.reader()
 
 
 @setup
@@ -291,12 +383,35 @@ def home_again(run):
     consent(home, "status")
 
 
-@check
-def doc_reads(run):
-    """Without the fault the document reads, byte for byte."""
+def _mend(run):
     for fn in reversed(run.faults):
         fn()
     run.faults = []
+
+
+@check
+def again(run):
+    """Without the fault the same command succeeds."""
+    _mend(run)
+    wait_for("the command to succeed", lambda: run.command(run.last)[0] == 0, 40)
+
+
+@check
+def names_kept(run):
+    """The mount of a reader shows just these names, and what is in them."""
+    run.title = f"Names of {run.dir.name}"
+    run.names["set"] = next(s["set"] for s in json.loads(consent(W / "a1", "sets", "--json"))
+                            if s["title"] == run.title)
+    run.decide("grant", "--until", "1d")
+    shown = run.listed(run.mount(run.spare("b")))
+    if tree(shown) != tree(run.dir / "files"):
+        return f"other names or contents: {os.listdir(shown)}"
+
+
+@check
+def doc_reads(run):
+    """Without the fault the document reads, byte for byte."""
+    _mend(run)
     wait_for("the document", lambda: run.read_doc() == run.doc.read_bytes(), 40)
 
 
@@ -304,7 +419,7 @@ def doc_reads(run):
 def held_reads(run):
     """What was open before the fault still gives its bytes."""
     run.held.seek(0)
-    if run.held.read() != run.doc.read_bytes():
+    if run.held.read() != run.held_bytes:
         return "the open file reads otherwise"
 
 

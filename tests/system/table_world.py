@@ -1,4 +1,5 @@
 """What the set-ups and checks of faults.tsv work with."""
+import contextlib
 import json
 import os
 import re
@@ -106,11 +107,22 @@ class Run:
         self.dir = W / "rows" / row
         self.dir.mkdir(parents=True)
         self.log = self.dir / "daemon.log"
-        self.names = {"dir": str(self.dir), "node": NODE, "rms": RMS, "ann": str(W / "ann"),
+        self.names = {"dir": str(self.dir), "node": NODE, "rms": RMS, "ann": str(W / "ann"), "a1": str(W / "a1"),
                       "home": str(self.dir / "home")}
         self.undo, self.faults = [], []
         self.held = None
+        self.sets = 0
         self.stdout = b""
+
+    def full(self, at):
+        """Let ${at} be full until the fault is taken away."""
+        filler = at / "filler"
+        with filler.open("wb", buffering=0) as f:
+            for n in (65536, 4096, 512, 1):
+                with contextlib.suppress(OSError):
+                    while f.write(bytes(n)):
+                        pass
+        self.mend(filler.unlink)
 
     def fill(self, text, how=str):
         def one(m):
@@ -129,22 +141,24 @@ class Run:
         except subprocess.TimeoutExpired:
             os.killpg(p.pid, signal.SIGKILL)
             raise Failed(f"'{text}' did not end in {SECONDS} s")
-        self.stdout = out
+        self.stdout, self.last = out, text
         return p.returncode, err.decode(errors="backslashreplace")
 
     def logged(self, line):
         """The log is written by another process: it may be on its way."""
         try:
-            wait_for(line, lambda: line in self.log_tail(10000), 5)
+            wait_for(line, lambda: line in self.log_tail(10000), 25)
         except Failed:
             return False
         return True
 
     def log_tail(self, n=8):
         """Lines of the daemon's log, without the stamp of syslog or journal."""
-        if not self.log.exists():
-            return []
-        return self.log.read_text(errors="backslashreplace").splitlines()[-n:]
+        lines = []
+        for log in (W / "consentd.log", self.log):
+            if log.exists():
+                lines += log.read_text(errors="backslashreplace").splitlines()[-n:]
+        return lines
 
     # ---- homes ----
 
@@ -170,8 +184,8 @@ class Run:
 
     def publish(self, files, *grant):
         """A set of its own, granted to clinic B if ${grant} says how."""
-        title = f"Set of {self.dir.name}"
-        self.title = title
+        self.sets += 1
+        title = self.title = f"Set {self.sets} of {self.dir.name}"
         with _lock:
             out = json.loads(consent(W / "a1", "publish", "--patient", "Ann", "--title",
                                      title, "--json", *files))
@@ -206,11 +220,11 @@ class Run:
             p.wait()
         subprocess.run(["fusermount3", "-uqz", str(at)], check=False)
 
-    def listed(self, at):
+    def listed(self, at, seconds=20):
         """The folder of this row's set in the mount."""
         def find():
             return next((p for p in (at / "Ann").iterdir() if self.title in p.name), None)
-        return wait_for("the set in the mount", find)
+        return wait_for("the set in the mount", find, seconds)
 
     def make_doc(self):
         """A document of a length that no other has."""
@@ -245,6 +259,7 @@ class Run:
             raise Failed("the document does not read before the fault")
         self.held.seek(0)
         self.names["held"] = self.held.fileno()
+        self.held_bytes = self.doc.read_bytes()
 
     def mend(self, fn):
         """How the fault is taken away: by a check, or at the end."""
