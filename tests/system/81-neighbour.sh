@@ -34,7 +34,10 @@ mount_as() { # UID [options]
 	doc=$(as $A sh -c "ls -d '$W'/mnt/Ann/*QxTitleQx*/src/QxFileQx.txt")
 	as $A cat "$doc" | cmp - "$W/src/QxFileQx.txt" # warm: dentries, attributes, pages
 	as $A stat "$doc" >/dev/null
-	PID=$(pgrep -f "^$W/bin/consentfs .*$W/mnt\$" | head -1)
+	# of the starter, the keeper and the server the one with most threads
+	PID=$(for p in $(pgrep -f "^$W/bin/consentfs .*$W/mnt\$"); do
+		echo "$(find "/proc/$p/task" -maxdepth 1 2>/dev/null | wc -l) $p"
+	done | sort -n | tail -n 1 | cut -d' ' -f2)
 }
 config() { # WAYS-JSON: what neighbour.py is told
 	jq -n --arg m "$W/mnt" --arg d "$doc" --arg h "$W/b1" --arg o "$W/other" \

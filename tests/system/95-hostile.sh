@@ -194,7 +194,8 @@ enrol() { # ATTACK: a new patient registers
 
 own_record() { # ATTACK: the patient reads a set of their own
 	fresh
-	consent --home "$W/ann" get --to "$W/got" "$SET" >/dev/null 2>&1 # one is seen
+	one_is_seen() { rm -rf "$W/got" && consent --home "$W/ann" get --to "$W/got" "$SET"; }
+	until_ok 30 one_is_seen
 	cmp "$W/got/f01" "$W/src/f01"
 	rm -rf "$W/got"
 	run_cli "$1" consent --home "$W/ann" get --to "$W/got" "$FIRST_SET"
