@@ -100,7 +100,7 @@ page_locked(struct page **out)
 	p = calloc(1, sizeof(*p));
 	if (p == NULL)
 		return ERR_NOMEM;
-	e = guarded(SLOTS * SMALL, &bytes);
+	e = guarded((size_t)SLOTS * SMALL, &bytes);
 	if (e != ERR_OK)
 		return e;
 	p->slot = (uint8_t(*)[SMALL])bytes;
