@@ -8,7 +8,7 @@
 #include "base/log.h"
 
 #define BEAT_MS    200 /* the revoker looks so often */
-#define BEATS_LOST 2
+#define BEATS_LOST 8
 
 bool
 keeper_pulse_lost(

@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define LOST     5    /* ticks without a beat of the server */
+#define LOST     20   /* ticks without a beat of the server */
 #define GOING_MS 500  /* to make everything dark when asked to */
 #define END_MS   5000 /* for the rest of an orderly end */
 #define DEAD_MS  250  /* to be gone after SIGKILL */
