@@ -59,7 +59,9 @@ consentd_replay_new(
 		return ERR_NOMEM;
 	(void)pthread_mutex_init(&r->lock, NULL);
 	r->opts = *opts;
-	r->reserved = opts->floor;
+	if (r->opts.floor > opts->now + RMS_SKEW_MS)
+		r->opts.floor = opts->now + RMS_SKEW_MS;
+	r->reserved = r->opts.floor;
 	seal_random(r->salt, sizeof(r->salt));
 	*out = r;
 	return ERR_OK;

@@ -20,6 +20,7 @@ struct consentd_replay;
 
 struct consentd_replay_opts {
 	int64_t floor; /* as reserve() kept it last */
+	int64_t now;   /* the wall clock */
 	/* keep a floor durably */
 	enum err (*reserve)(void *ctx, int64_t floor);
 	void *ctx;
@@ -27,7 +28,9 @@ struct consentd_replay_opts {
 
 /**
  * consentd_replay_new(opts, out):
- * Start with nothing seen above the floor.
+ * Start with nothing seen above the floor.  A floor that lies further ahead
+ * than a request's time may was kept while the clock was wrong: what was
+ * signed by the right one lies below ${opts}->now and the skew.
  */
 enum err consentd_replay_new(const struct consentd_replay_opts *opts,
     struct consentd_replay **out) must_check;

@@ -226,6 +226,7 @@ open_stores(struct server *s, const char *dir)
 	const struct blobs_opts o = { .dir = blobs };
 	struct consentd_replay_opts replay = {
 		.reserve = consentd_store_set_floor,
+		.now = clock_wall_ms(),
 	};
 	enum err e;
 

@@ -25,8 +25,9 @@ keep(void *ctx, int64_t floor)
 static void
 begin(int64_t floor)
 {
-	const struct consentd_replay_opts o = { .floor = floor,
-		.reserve = keep };
+	const struct consentd_replay_opts o = {
+		.floor = floor, .now = NOW, .reserve = keep
+	};
 
 	consentd_replay_free(t.r);
 	OK(consentd_replay_new(&o, &t.r));
@@ -94,6 +95,19 @@ START_TEST(test_restart)
 }
 END_TEST
 
+/* The clock was ten years ahead, and is right again. */
+START_TEST(test_floor_of_a_wrong_clock)
+{
+	struct consentd_stamp st = { .time = NOW + RMS_SKEW_MS + 1 };
+	int64_t floor = 0;
+
+	begin(NOW + 10LL * 365 * 86400 * 1000);
+	IS(take(1, 1, NOW + RMS_SKEW_MS, &floor), UNAUTH);
+	ck_assert_int_eq(floor, NOW + RMS_SKEW_MS);
+	OK(consentd_replay_take(t.r, &st, NOW + 1, &floor));
+}
+END_TEST
+
 START_TEST(test_reserves_ahead)
 {
 	for (uint64_t i = 0; i < 100; i++)
@@ -157,6 +171,7 @@ tcase_replay(void)
 	tcase_add_test(tc, test_skew);
 	tcase_add_test(tc, test_restart);
 	tcase_add_test(tc, test_reserves_ahead);
+	tcase_add_test(tc, test_floor_of_a_wrong_clock);
 	tcase_add_test(tc, test_nothing_without_floor);
 	tcase_add_test(tc, test_bounded);
 	tcase_add_test(tc, test_strangers);
