@@ -141,9 +141,10 @@ try_store(void)
 	struct consentd_store *s = store();
 	struct consentd_feed_row row = { 0 };
 	struct db_txn t = { 0 };
+	const struct rms_record ours = { .custody = 1 };
 	struct rms_record record;
 	struct tx_id same;
-	uint8_t root[32];
+	uint8_t root[32] = { 0 };
 	int64_t floor;
 	uint64_t seq;
 	enum err e = consentd_feed_next(s, &t, 0, &row);
@@ -155,6 +156,9 @@ try_store(void)
 	MUST(e == ERR_OK || is_damage(e));
 	e = consentd_store_get_root(s, &id, root);
 	MUST(e == ERR_OK || is_damage(e));
+	consentd_store_root(s, &t, &id, root);
+	e = consentd_store_publish(s, &id, &ours, &(struct blob_id){ "b" }, 1);
+	MUST(e == ERR_OK || e == ERR_EXISTS);
 	e = consentd_store_held(s, &tx, &held);
 	MUST(e == ERR_OK || is_damage(e));
 	e = consentd_store_next_held(s, 0, &seq, &same, &next);
