@@ -138,9 +138,9 @@ blobs_tmp_write(struct blobs *b, const struct blob_id *id, const void *bytes,
 		return e;
 	}
 	e = file_pwrite(fd, bytes, n, 0);
-	return e ? err_say(e, "cannot write '%s/%s': %s", b->dir, out_name,
-		       err_text(e)) :
-		   ERR_OK;
+	return e ?
+	    err_say(e, "cannot write a blob in '%s': %s", b->dir, err_text(e)) :
+	    ERR_OK;
 }
 
 enum err

@@ -60,13 +60,33 @@ prepare(struct gate_doc *d)
 	return e;
 }
 
+static pthread_once_t scratch_once = PTHREAD_ONCE_INIT;
+static pthread_key_t scratch_key;
+static bool has_scratch;
+
+static void
+make_scratch_key(void)
+{
+	has_scratch = pthread_key_create(&scratch_key, free) == 0;
+}
+
+/* A thread's room for ciphertext, freed with the thread; NULL: no memory. */
 static uint8_t *
 scratch(void)
 {
-	static _Thread_local uint8_t *p;
+	uint8_t *p;
 
-	if (p == NULL)
-		p = malloc((size_t)PIECE * SEAL_CHUNK_SEALED);
+	(void)pthread_once(&scratch_once, make_scratch_key);
+	if (!has_scratch)
+		return NULL;
+	p = pthread_getspecific(scratch_key);
+	if (p)
+		return p;
+	p = malloc((size_t)PIECE * SEAL_CHUNK_SEALED);
+	if (p && pthread_setspecific(scratch_key, p) != 0) {
+		free(p);
+		p = NULL;
+	}
 	return p;
 }
 

@@ -341,10 +341,10 @@ add_signals(scmp_filter_ctx f, const struct jail *j)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(calls); i++) {
-		r = seccomp_rule_add(f, YES, calls[i], 1, SCMP_A0(EQ, self));
+		r = seccomp_rule_add(f, YES, calls[i], 1, SCMP_A0(EQ, self, 0));
 		if (r == 0 && other != self)
 			r = seccomp_rule_add(
-			    f, YES, calls[i], 1, SCMP_A0(EQ, other));
+			    f, YES, calls[i], 1, SCMP_A0(EQ, other, 0));
 	}
 	return r;
 }
@@ -357,10 +357,11 @@ add_wishes(scmp_filter_ctx f, const struct jail *j)
 	int r = 0;
 
 	if (j->datagrams)
-		r = seccomp_rule_add(f, YES, S(socket), 2, SCMP_A0(EQ, AF_UNIX),
-		    SCMP_A1(MASKED, 0xf, SOCK_DGRAM));
+		r = seccomp_rule_add(f, YES, S(socket), 2,
+		    SCMP_A0(EQ, AF_UNIX, 0), SCMP_A1(MASKED, 0xf, SOCK_DGRAM));
 	if (r == 0 && j->any_place)
-		r = seccomp_rule_add(f, YES, S(ioctl), 1, SCMP_A1(EQ, TCSETSF));
+		r = seccomp_rule_add(
+		    f, YES, S(ioctl), 1, SCMP_A1(EQ, TCSETSF, 0));
 	return r;
 }
 

@@ -795,7 +795,8 @@ class Load:
             out = p.communicate()[0].decode()
             with self.lock:
                 del self.commands[threading.get_ident()]
-            if p.returncode == 0:
+            # what publish has told stands, whatever came then
+            if p.returncode == 0 or (out and "publish" in argv):
                 return out
             time.sleep(0.1)
 
