@@ -137,8 +137,10 @@ http_conns_notify(void *cls, struct MHD_Connection *conn, void **ctx,
 		unlink_locked(l, c);
 	}
 	(void)pthread_mutex_unlock(&l->lock);
-	if (what == MHD_CONNECTION_NOTIFY_CLOSED)
+	if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
+		http_exchange_drop(c->exchange);
 		free(c);
+	}
 }
 
 void

@@ -8,9 +8,11 @@
  * proper answer; then the connection is dropped. */
 #define READ_OVER (1 << 20)
 
-static void
-exchange_free(struct http_exchange *x)
+void
+http_exchange_drop(struct http_exchange *x)
 {
+	if (x == NULL)
+		return;
 	buf_free(&x->body);
 	free(x->raw);
 	free(x->work);
@@ -33,7 +35,7 @@ http_exchange_new(void *cls, const char *uri, struct MHD_Connection *conn)
 	x->raw = strdup(uri);
 	x->work = strdup(uri);
 	if (x->raw == NULL || x->work == NULL) {
-		exchange_free(x);
+		http_exchange_drop(x);
 		return NULL;
 	}
 	query = strchr(x->raw, '?');
@@ -42,6 +44,8 @@ http_exchange_new(void *cls, const char *uri, struct MHD_Connection *conn)
 	x->req.path = x->raw;
 	x->req.query = query ? query : "";
 	x->req.impl = x;
+	if (x->place)
+		x->place->exchange = x;
 	http_conn_waits(x, 0);
 	return x;
 }
@@ -178,5 +182,7 @@ http_exchange_end(void *cls, struct MHD_Connection *conn, void **con_cls,
 		return;
 	count_running(x, false);
 	http_conn_waits(x, 0); /* for the next request */
-	exchange_free(x);
+	if (x->place)
+		x->place->exchange = NULL;
+	http_exchange_drop(x);
 }

@@ -28,6 +28,7 @@ struct http_conn {
 	bool cut;
 	int64_t since;  /* we wait for the peer since then; 0: it for us */
 	uint64_t moved; /* bytes, since then */
+	struct http_exchange *exchange; /* its thread's: not ended yet */
 };
 
 struct http_exchange {
@@ -101,6 +102,13 @@ enum MHD_Result http_exchange_run(void *cls, struct MHD_Connection *conn,
  */
 void http_exchange_end(void *cls, struct MHD_Connection *conn, void **con_cls,
     enum MHD_RequestTerminationCode why);
+
+/**
+ * http_exchange_drop(x):
+ * Free an exchange whose head never came to its end: libmicrohttpd tells of
+ * the end only what a handler has heard of.
+ */
+void http_exchange_drop(struct http_exchange *x);
 
 /**
  * http_conns_notify(cls, conn, ctx, what):
