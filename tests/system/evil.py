@@ -424,8 +424,10 @@ def keep(x, a):
     name = re.sub("[^a-z]+", "-", f"{x.h.command} {x.path}".lower()).strip("-")[:40]
     head = f"{x.h.command} {x.h.path} HTTP/1.1\r\n"
     head += "".join(f"{k}: {v}\r\n" for k, v in x.h.headers.items())
-    with open(f"{DIR}/kept/{name}", "wb") as f:
+    new = f"{DIR}/kept/.{threading.get_ident()}"
+    with open(new, "wb") as f:
         f.write(head.encode() + b"\r\n" + x.body)
+    os.rename(new, f"{DIR}/kept/{name}")  # whole for who reads it now
 
 
 def current():
