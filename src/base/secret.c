@@ -203,3 +203,9 @@ secret_free(struct secret *s)
 		sodium_free(s->bytes);
 	free(s);
 }
+
+bool
+secret_equal(const void *a, const void *b, size_t n)
+{
+	return sodium_memcmp(a, b, n) == 0;
+}

@@ -8,6 +8,7 @@
 #define BASE_SECRET_H
 
 #include <sodium.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/cleanup.h"
@@ -62,6 +63,13 @@ size_t secret_len(const struct secret *s);
  */
 void secret_free(struct secret *s);
 DEFINE_CLEANUP(struct secret *, secret_free);
+
+/**
+ * secret_equal(a, b, n):
+ * Say whether ${n} bytes are equal, in a time that does not tell where they
+ * differ.
+ */
+bool secret_equal(const void *a, const void *b, size_t n) must_check;
 
 struct secret_wipe {
 	void *p;

@@ -20,6 +20,9 @@ static const struct conf_item items[] = {
 	    MINUTE, "longest wait of a transaction for its block" },
 	{ "node", "heartbeat", CONF_TIME, AT(heartbeat), "15s", 1000,
 	    10 * MINUTE, "longest time between two blocks" },
+	{ "node", "api_key_file", CONF_TEXT, AT(api_key_file), NULL, 0, 0,
+	    "file with the key of the embedded node's rollback routes; none: "
+	    "they are off" },
 	{ "rms", "listen", CONF_TEXT, AT(rms_listen), "127.0.0.1:6860", 0, 0,
 	    "address of the REST API" },
 	{ "rms", "url", CONF_TEXT, AT(url), "http://127.0.0.1:6860", 0, 0,

@@ -16,6 +16,7 @@
 struct consentd_conf {
 	char *node_listen, *chain_byte;
 	int64_t block_interval, heartbeat;
+	char *api_key_file;
 	char *rms_listen, *url;
 	int64_t lease, threads, max_connections, per_address, idle;
 	char *tls_cert, *tls_key;

@@ -108,6 +108,7 @@ enter_jail(const struct server *s, const char *dir, bool off)
 	enum err e = ERR_OK;
 
 	jail_write(&j, dir);
+	jail_read(&j, s->conf.api_key_file);
 	jail_read(&j, s->conf.tls_cert);
 	jail_read(&j, s->conf.tls_key);
 	jail_connect(&j, s->roots.node_url);
@@ -121,9 +122,35 @@ enter_jail(const struct server *s, const char *dir, bool off)
 	return e == ERR_OK ? jail_enter(&j) : e;
 }
 
+/* The key that the embedded node's rollback routes ask for. */
+static enum err
+read_api_key(const struct server *s, struct buf *key, const char **out)
+{
+	const char *path = s->conf.api_key_file;
+	enum err e;
+
+	if (path == NULL)
+		return ERR_OK;
+	e = file_read(path, 4096, key);
+	if (e)
+		return e == ERR_NOMEM ?
+		    e :
+		    err_say(ERR_CONFIG, "api_key_file: %s", err_detail(e));
+	while (key->len > 0 && key->p[key->len - 1] <= ' ')
+		key->len--;
+	if (key->len == 0)
+		return err_say(ERR_CONFIG,
+		    "api_key_file: '%s' holds no key; write one line into it",
+		    path);
+	*out = buf_text(key);
+	log_warn("node: the rollback routes are on; they are for tests");
+	return key->err;
+}
+
 static enum err
 open_node(struct server *s, const char *dir)
 {
+	CLEANUP_BUF struct buf key = { 0 };
 	CLEANUP(free) char *chain_dir = file_join(dir, "node");
 	struct consentd_listen at;
 	struct node_opts o = { .dir = chain_dir,
@@ -141,6 +168,8 @@ open_node(struct server *s, const char *dir)
 	e = consentd_listen_read(s->conf.node_listen, &at);
 	if (e == ERR_OK)
 		e = load_key(dir, "node.key", &s->node_key);
+	if (e == ERR_OK)
+		e = read_api_key(s, &key, &o.api_key);
 	if (e)
 		return e;
 	o.identity = s->node_key;

@@ -50,22 +50,6 @@ take_row(void *ctx, struct db_val key, struct db_val value)
 	return true;
 }
 
-static void
-put_entry(struct node *n, struct db_txn *t, const uint8_t address[NODE_ADDRESS],
-    const json_t *entry)
-{
-	const char *name = json_string_value(json_object_get(entry, "key"));
-	CLEANUP_BUF struct buf key = { 0 }, value = { 0 };
-
-	buf_put(&key, address, NODE_ADDRESS);
-	buf_str(&key, name ? name : "");
-	js_print(entry, &value);
-	if (t->err == ERR_OK && (key.err || value.err))
-		t->err = ERR_NOMEM;
-	db_put(t, n->t.data, (struct db_val){ key.p, key.len },
-	    (struct db_val){ value.p, value.len });
-}
-
 /* What a transaction at ${place} changes. */
 static void
 apply_json(struct node *n, struct db_txn *t, const struct tx_id *id,
@@ -88,7 +72,7 @@ apply_json(struct node *n, struct db_txn *t, const struct tx_id *id,
 	node_address_key(author, place, &key);
 	db_put(t, n->t.address, DB_VAL(&key), DB_VAL(id));
 	for (size_t i = 0; i < json_array_size(data); i++)
-		put_entry(n, t, sender, json_array_get(data, i));
+		node_data_put(n, t, sender, json_array_get(data, i));
 }
 
 static void

@@ -190,6 +190,9 @@ node_open(const struct node_opts *o, struct node **out)
 	n = node_new(o->identity, o->chain_byte);
 	if (n == NULL)
 		return ERR_NOMEM;
+	n->has_api_key = o->api_key != NULL;
+	if (o->api_key)
+		seal_secure_hash(o->api_key, strlen(o->api_key), n->api_key);
 	if (interval <= 0)
 		interval = DEF_INTERVAL_MS;
 	n->gap_ms = interval < GAP_MS ? interval : GAP_MS;

@@ -11,8 +11,9 @@
  * answered with 200 is durable, confirmed or not.  A block is made as soon as
  * there is something to put into it, else an empty one as a heartbeat.  Blocks
  * are chained by their parent's signature, are signed with the node's key over
- * ledger_block_bytes() as SEAL_BLOCK, never go back in time and are never
- * taken back.  It knows nothing of what entries hold.
+ * ledger_block_bytes() as SEAL_BLOCK and never go back in time.  They are never
+ * taken back, unless there is an API key and who knows it calls
+ * /debug/rollback, for tests.  It knows nothing of what entries hold.
  */
 #ifndef NODE_NODE_H
 #define NODE_NODE_H
@@ -45,6 +46,7 @@ struct node_opts {
 	int64_t heartbeat_ms;      /* longest time between blocks; 0: 15000 */
 	const char *address;       /* loopback; NULL: 127.0.0.1 */
 	uint16_t port;             /* 0: any */
+	const char *api_key;       /* of /debug/; NULL: none, they are off */
 };
 
 /**

@@ -44,6 +44,8 @@ struct node_recent {
 struct node {
 	const struct seal_identity *identity;
 	uint8_t chain_byte;
+	bool has_api_key;
+	uint8_t api_key[32]; /* its secure hash */
 	int64_t gap_ms, heartbeat_ms;
 	struct chain chain;
 	uint16_t port;
@@ -102,6 +104,13 @@ void node_block_put(
     struct node *n, struct db_txn *t, const struct node_block *b);
 
 /**
+ * node_block_del(n, t, b):
+ * Forget the block ${b} and its id.
+ */
+void node_block_del(
+    struct node *n, struct db_txn *t, const struct node_block *b);
+
+/**
  * node_block_find(n, t, id, out_height):
  * Say whether there is a block ${id} and at which height.
  */
@@ -150,6 +159,26 @@ enum err node_pool_read(struct db_val key, struct db_val value,
  */
 void node_pool_put(
     struct node *n, struct db_txn *t, const struct node_pool_row *row);
+
+/**
+ * node_data_put(n, t, address, entry), node_data_del(n, t, address, name):
+ * Keep ${entry} as the newest of its key; forget the key ${name}.
+ */
+void node_data_put(struct node *n, struct db_txn *t,
+    const uint8_t address[static NODE_ADDRESS], const json_t *entry);
+/** node_data_del(n, t, address, name): see node_data_put(). */
+void node_data_del(struct node *n, struct db_txn *t,
+    const uint8_t address[static NODE_ADDRESS], const char *name);
+
+/* ---- node/rollback.c ---- */
+
+/**
+ * node_rollback(n, height, keep):
+ * Take back all blocks above ${height}; their transactions return to the pool
+ * if ${keep}, else they are forgotten.
+ * Errors: NOTFOUND (no such block), TOOBIG (too many).
+ */
+enum err node_rollback(struct node *n, uint64_t height, bool keep) must_check;
 
 /* ---- node/mine.c ---- */
 
@@ -211,6 +240,13 @@ enum err node_read_address(const struct node *n, const char *text,
     uint8_t out[static NODE_ADDRESS]) must_check;
 
 /**
+ * node_find_block(n, t, text, reply, out_height):
+ * Where the block is whose id is ${text}; 0 if ${reply} refuses it.
+ */
+enum err node_find_block(struct node *n, struct db_txn *t, const char *text,
+    struct http_reply *reply, uint64_t *out_height) must_check;
+
+/**
  * node_read_number(text, out):
  * Read a decimal number.
  * Errors: FORMAT.
@@ -236,6 +272,8 @@ node_handler node_get_tx, node_get_pool, node_get_pool_size, node_get_pool_tx,
     node_get_address_txs;
 /* rest_broadcast.c */
 node_handler node_post_broadcast, node_post_fee;
+/* rest_debug.c */
+node_handler node_post_rollback, node_delete_rollback;
 /* rest_data.c */
 node_handler node_get_data, node_get_data_key;
 /* rest_block.c */

@@ -34,6 +34,8 @@ static const struct http_route routes[] = {
 	{ "GET", "/blocks/signature/{}", 0, node_get_block },
 	{ "GET", "/blocks/child/{}", 0, node_get_block_child },
 	{ "GET", "/blocks/seq/{}/{}", 0, node_get_block_seq },
+	{ "POST", "/debug/rollback", 4096, node_post_rollback },
+	{ "DELETE", "/debug/rollback-to/{}", 0, node_delete_rollback },
 	{ "GET", "/consentfs/wait", 0, node_get_wait },
 };
 
@@ -70,6 +72,7 @@ status_of(int number)
 		int number;
 		unsigned status;
 	} map[] = {
+		{ 2, 403 },   /* not the API key */
 		{ 301, 404 }, /* no such block */
 		{ 304, 404 }, /* no such data key */
 		{ 640, 503 }, /* not able to serve now */

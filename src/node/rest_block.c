@@ -164,26 +164,32 @@ get_seq(const struct out *o, const struct http_request *req)
 
 /* ---- by signature ---- */
 
-/* Where the block is that ${s} names; 0 if it was refused. */
-static enum err
-find(const struct out *o, const char *s, uint64_t *out_height)
+enum err
+node_find_block(struct node *n, struct db_txn *t, const char *text,
+    struct http_reply *reply, uint64_t *out_height)
 {
 	uint8_t any[TEXT58_MAX_BYTES];
 	struct sig id;
-	size_t n;
+	size_t len;
 
 	*out_height = 0;
-	if (text58_read_any(s, any, sizeof(any), &n) != ERR_OK)
-		return node_refuse(o->reply, 101, "invalid signature");
-	if (n == sizeof(id.b)) {
-		memcpy(id.b, any, n);
-		if (node_block_find(o->n, o->t, &id, out_height))
+	if (text58_read_any(text, any, sizeof(any), &len) != ERR_OK)
+		return node_refuse(reply, 101, "invalid signature");
+	if (len == sizeof(id.b)) {
+		memcpy(id.b, any, len);
+		if (node_block_find(n, t, &id, out_height))
 			return ERR_OK;
 	}
-	if (o->t->err)
-		return o->t->err;
+	if (t->err)
+		return t->err;
 	return node_refuse(
-	    o->reply, 301, "block with this signature does not exist");
+	    reply, 301, "block with this signature does not exist");
+}
+
+static enum err
+find(const struct out *o, const char *s, uint64_t *out_height)
+{
+	return node_find_block(o->n, o->t, s, o->reply, out_height);
 }
 
 static enum err

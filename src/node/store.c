@@ -152,6 +152,15 @@ node_block_put(struct node *n, struct db_txn *t, const struct node_block *b)
 	db_put(t, n->t.blockid, DB_VAL(&b->head.id), DB_VAL(&key));
 }
 
+void
+node_block_del(struct node *n, struct db_txn *t, const struct node_block *b)
+{
+	uint8_t key[8];
+
+	db_del(t, n->t.block, key_u64(b->head.height, key));
+	db_del(t, n->t.blockid, DB_VAL(&b->head.id));
+}
+
 bool
 node_block_find(struct node *n, struct db_txn *t, const struct sig *id,
     uint64_t *out_height)
@@ -245,4 +254,39 @@ node_pool_put(struct node *n, struct db_txn *t, const struct node_pool_row *row)
 		t->err = v.err;
 	db_put(
 	    t, n->t.pool, key_u64(arrival, key), (struct db_val){ v.p, v.len });
+}
+
+static void
+data_key(struct db_txn *t, const uint8_t address[static NODE_ADDRESS],
+    const char *name, struct buf *out)
+{
+	buf_put(out, address, NODE_ADDRESS);
+	buf_str(out, name);
+	if (out->err && t->err == ERR_OK)
+		t->err = out->err;
+}
+
+void
+node_data_put(struct node *n, struct db_txn *t,
+    const uint8_t address[static NODE_ADDRESS], const json_t *entry)
+{
+	const char *name = json_string_value(json_object_get(entry, "key"));
+	CLEANUP_BUF struct buf key = { 0 }, value = { 0 };
+
+	data_key(t, address, name ? name : "", &key);
+	js_print(entry, &value);
+	if (value.err && t->err == ERR_OK)
+		t->err = value.err;
+	db_put(t, n->t.data, (struct db_val){ key.p, key.len },
+	    (struct db_val){ value.p, value.len });
+}
+
+void
+node_data_del(struct node *n, struct db_txn *t,
+    const uint8_t address[static NODE_ADDRESS], const char *name)
+{
+	CLEANUP_BUF struct buf key = { 0 };
+
+	data_key(t, address, name, &key);
+	db_del(t, n->t.data, (struct db_val){ key.p, key.len });
 }

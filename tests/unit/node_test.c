@@ -19,7 +19,8 @@ world_open(void)
 	struct node_opts o = { .dir = world.dir,
 		.identity = world.key,
 		.chain_byte = 'C',
-		.heartbeat_ms = world.heartbeat_ms };
+		.heartbeat_ms = world.heartbeat_ms,
+		.api_key = world.api_key };
 
 	ck_assert_int_eq(node_open(&o, &world.node), ERR_OK);
 }
@@ -62,9 +63,11 @@ world_down(void)
 	ck_assert_int_eq(rmdir(world.dir), 0);
 }
 
-static json_t *
-call(const char *method, long status, const char *path, const json_t *body)
+json_t *
+call(const char *method, long status, const char *path, const json_t *body,
+    const char *header)
 {
+	const char *const headers[] = { header, NULL };
 	CLEANUP_ANSWER struct http_answer a = { 0 };
 	CLEANUP_BUF struct buf text = { 0 };
 	char url[900];
@@ -75,6 +78,8 @@ call(const char *method, long status, const char *path, const json_t *body)
 
 	(void)snprintf(url, sizeof(url), "http://127.0.0.1:%u%s",
 	    node_port(world.node), path);
+	if (header)
+		c.headers = headers;
 	if (body) {
 		js_print(body, &text);
 		c.body = text.p;
@@ -83,7 +88,7 @@ call(const char *method, long status, const char *path, const json_t *body)
 	ck_assert_int_eq(http_do(world.c, &c, &a), ERR_OK);
 	ck_assert_msg(a.status == status, "%s: %ld %s", path, a.status,
 	    buf_text(&a.body));
-	if (a.body.len)
+	if (a.body.len && strchr("{[", buf_text(&a.body)[0]))
 		ck_assert_msg(
 		    js_parse(a.body.p, a.body.len, JS_DEPTH, &j) == ERR_OK,
 		    "%s: %s", path, buf_text(&a.body));
@@ -99,13 +104,13 @@ get(long status, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(path, sizeof(path), fmt, ap);
 	va_end(ap);
-	return call("GET", status, path, NULL);
+	return call("GET", status, path, NULL, NULL);
 }
 
 json_t *
 post(long status, const char *path, const json_t *body)
 {
-	return call("POST", status, path, body);
+	return call("POST", status, path, body, NULL);
 }
 
 int64_t
@@ -506,6 +511,7 @@ main(void)
 	suite_add_tcase(s, t);
 	suite_add_tcase(s, u);
 	suite_add_tcase(s, chain_tests());
+	suite_add_tcase(s, rollback_tests());
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);

@@ -17,6 +17,7 @@ struct world {
 	struct node *node;
 	struct http_client *c;
 	int64_t heartbeat_ms; /* of world_open() */
+	const char *api_key;  /* of world_open() */
 };
 
 extern struct world world;
@@ -29,6 +30,10 @@ void world_open(void);
 json_t *get(long status, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 json_t *post(long status, const char *path, const json_t *body);
+
+/* Any call, with a header or NULL; NULL if the answer is no JSON. */
+json_t *call(const char *method, long status, const char *path,
+    const json_t *body, const char *header);
 
 /* A member of the answer, which is released. */
 int64_t num(json_t *j, const char *name);
@@ -44,5 +49,6 @@ int64_t mined(const char *id);
 const char *address_of(const struct seal_identity *id);
 
 TCase *chain_tests(void);
+TCase *rollback_tests(void);
 
 #endif
