@@ -127,7 +127,7 @@ read_roll(struct ledger_node *node, const struct consentd_roots *roots,
 {
 	CLEANUP(ledger_follow_free) struct ledger_follower *f = NULL;
 	const struct ledger_follow_opts o = { .node = node,
-		.sink = { r, read_position, read_block, read_tx, NULL },
+		.sink = { r, read_position, read_block, read_tx, NULL, NULL },
 		.final_depth = (unsigned)roots->final_depth };
 	enum err e = ledger_follow_new(&o, &f);
 

@@ -16,9 +16,9 @@
 struct resend {
 	struct server *s;
 	pthread_t thread;
-	pthread_mutex_t lock; /* guards kicked, stop */
+	pthread_mutex_t lock; /* guards kicked, all, stop */
 	pthread_cond_t wake;
-	bool kicked, stop;
+	bool kicked, all, stop;
 	_Atomic int64_t down_until; /* boot time */
 	uint64_t sent;              /* thread only: newest that was sent */
 	bool refusal_said;          /* thread only */
@@ -113,9 +113,10 @@ send_all(struct resend *r)
 	return e ? e : n.e;
 }
 
-/* Wait for a kick or until ${ms} are over; false at the end. */
+/* Wait for a kick or until ${ms} are over; false at the end.  ${out_all}: what
+ * the node had may be lost. */
 static bool
-wait(struct resend *r, int64_t ms)
+wait(struct resend *r, int64_t ms, bool *out_all)
 {
 	struct timespec t;
 	bool go;
@@ -131,7 +132,8 @@ wait(struct resend *r, int64_t ms)
 	while (!r->kicked && !r->stop &&
 	    pthread_cond_timedwait(&r->wake, &r->lock, &t) == 0)
 		;
-	r->kicked = false;
+	*out_all = r->all;
+	r->kicked = r->all = false;
 	go = !r->stop;
 	(void)pthread_mutex_unlock(&r->lock);
 	return go;
@@ -153,15 +155,16 @@ run(void *arg)
 	struct resend *r = arg;
 	int64_t again = 0;
 	unsigned fails = 0;
+	bool lost = false;
 
 	do {
-		bool all = clock_boot_ms() >= again;
+		bool all = lost || clock_boot_ms() >= again;
 		enum err e = all ? send_all(r) : send_held(r, r->sent);
 
 		if (all)
 			again = clock_boot_ms() + AGAIN_MS;
 		fails = e ? fails + 1 : 0;
-	} while (wait(r, pause_after(fails)));
+	} while (wait(r, pause_after(fails), &lost));
 	return NULL;
 }
 
@@ -205,13 +208,26 @@ consentd_resend_stop(struct resend *r)
 	free(r);
 }
 
-void
-consentd_resend_kick(struct resend *r)
+static void
+wake(struct resend *r, bool all)
 {
 	(void)pthread_mutex_lock(&r->lock);
 	r->kicked = true;
+	r->all |= all;
 	(void)pthread_cond_signal(&r->wake);
 	(void)pthread_mutex_unlock(&r->lock);
+}
+
+void
+consentd_resend_kick(struct resend *r)
+{
+	wake(r, false);
+}
+
+void
+consentd_resend_again(struct resend *r)
+{
+	wake(r, true);
 }
 
 void

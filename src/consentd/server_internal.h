@@ -132,6 +132,9 @@ void consentd_resend_stop(struct resend *r);
 /* Something new is held. */
 void consentd_resend_kick(struct resend *r);
 
+/* The node's newest blocks were replaced: all of it again, now. */
+void consentd_resend_again(struct resend *r);
+
 /*
  * Hand ${tx} to the node now unless it was out of reach a moment ago; what
  * fails here the thread does later.

@@ -332,6 +332,15 @@ sink_done(void *ctx)
 		s->inner.done(s->inner.ctx);
 }
 
+static void
+sink_undone(void *ctx)
+{
+	struct server *s = ctx;
+
+	if (s->resend) /* not in the first round of a start */
+		consentd_resend_again(s->resend);
+}
+
 struct ledger_sink
 consentd_sink(struct server *s)
 {
@@ -339,5 +348,6 @@ consentd_sink(struct server *s)
 		.position = sink_position,
 		.block = sink_block,
 		.pending = sink_pending,
-		.done = sink_done };
+		.done = sink_done,
+		.undone = sink_undone };
 }

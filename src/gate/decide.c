@@ -22,16 +22,18 @@ gate_fresh(struct gate *g, int64_t bound_ms)
 	struct ledger_head head;
 
 	ledger_follow_head(home_follower(g->home), &head);
+	if (head.height > 0 && head.age_ms <= bound_ms)
+		return ERR_OK;
+	if (head.why[0])
+		return err_say(ERR_STALE, "%s", head.why);
 	if (head.height == 0)
 		return err_say(ERR_STALE,
 		    "no block of the ledger was seen yet; is the node "
 		    "reachable?");
-	if (head.age_ms > bound_ms)
-		return err_say(ERR_STALE,
-		    "the newest block of the ledger is %lld s old; is the node "
-		    "reachable, and this machine's clock right?",
-		    (long long)(head.age_ms / 1000));
-	return ERR_OK;
+	return err_say(ERR_STALE,
+	    "the newest block of the ledger is %lld s old; is the node "
+	    "reachable, and this machine's clock right?",
+	    (long long)(head.age_ms / 1000));
 }
 
 void

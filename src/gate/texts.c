@@ -30,6 +30,7 @@ status(struct gate *g, const struct pubkey *patient, struct buf *out)
 {
 	CLEANUP(gate_catalog_free)
 	const struct gate_catalog *c = gate_catalog(g);
+	enum err fresh = gate_fresh(g, home_conf(g->home)->stale_open);
 	struct ledger_head head;
 	char when[CLOCK_TEXT];
 
@@ -39,9 +40,9 @@ status(struct gate *g, const struct pubkey *patient, struct buf *out)
 	buf_fmt(out, "newest block:      %s\n",
 	    head.height ? clock_text(head.time, when) : "none");
 	buf_fmt(out, "new opens:         %s\n",
-	    gate_fresh(g, home_conf(g->home)->stale_open) == ERR_OK ?
-		"possible" :
-		"refused until the ledger is reachable");
+	    fresh == ERR_OK ? "possible" : "refused");
+	if (fresh != ERR_OK)
+		buf_fmt(out, "because:           %s\n", err_detail(fresh));
 	buf_fmt(out, "waiting to be sent: %llu\n",
 	    (unsigned long long)ledger_outbox_waiting(home_outbox(g->home)));
 	for (size_t i = 0; i < c->npatients; i++)

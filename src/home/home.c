@@ -176,12 +176,21 @@ on_done(void *ctx)
 		h->registry_sink.done(h->registry_sink.ctx);
 }
 
+static void
+on_undone(void *ctx)
+{
+	struct home *h = ctx;
+
+	ledger_outbox_again(h->outbox);
+}
+
 static enum err
 open_follower(struct home *h)
 {
 	const struct ledger_follow_opts o = {
 		.node = h->node,
-		.sink = { h, on_position, on_block, on_pending, on_done },
+		.sink = { h, on_position, on_block, on_pending, on_done,
+		    on_undone },
 		.final_depth = (unsigned)h->conf.final_depth,
 		.poll_ms = h->conf.poll,
 	};

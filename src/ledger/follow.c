@@ -7,11 +7,11 @@
 
 #include "base/log.h"
 
-static enum err get(struct ledger_follower *f, size_t max, json_t **out,
-    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+#define TX_OVERHEAD 512
 
-static enum err
-get(struct ledger_follower *f, size_t max, json_t **out, const char *fmt, ...)
+enum err
+ledger_follow_get(
+    struct ledger_follower *f, size_t max, json_t **out, const char *fmt, ...)
 {
 	char path[96];
 	va_list ap;
@@ -27,7 +27,7 @@ read_tip(struct ledger_follower *f)
 {
 	CLEANUP_JS json_t *j = NULL;
 	struct js r;
-	enum err e = get(f, 0, &j, "/blocks/height");
+	enum err e = ledger_follow_get(f, 0, &j, "/blocks/height");
 
 	if (e)
 		return e;
@@ -37,79 +37,30 @@ read_tip(struct ledger_follower *f)
 }
 
 static enum err
-fork_at(const struct ledger_mark *m)
+moved(void)
 {
-	return err_say(ERR_FORK,
-	    "the node's chain does not hold our block %llu, %s; is it the "
-	    "right node, or was it restored from an old copy?",
-	    (unsigned long long)m->height, TEXT58(&m->id));
+	return err_say(ERR_BUSY, "the node's newest blocks changed meanwhile");
 }
 
-/* The node still says that our block stands where it stood. */
-static enum err
-check_base(struct ledger_follower *f)
-{
-	CLEANUP_JS json_t *j = NULL;
-	struct sig id;
-	struct js r;
-	enum err e = get(f, 0, &j, "/blocks/headers/at/%llu",
-	    (unsigned long long)f->base.height);
-
-	if (e == ERR_NOTFOUND)
-		return fork_at(&f->base);
-	if (e)
-		return e;
-	js_init(&r, j);
-	JS_58(&r, "signature", &id);
-	if (r.err)
-		return r.err;
-	return ID_EQ(&id, &f->base.id) ? ERR_OK : fork_at(&f->base);
-}
-
-/*
- * After a start only height and id of our newest block are known.  Its time
- * makes a head fresh, so the whole block is fetched and verified.
- */
-static enum err
-load_base(struct ledger_follower *f, const struct ledger_mark *at)
+enum err
+ledger_follow_fetch(struct ledger_follower *f, const struct ledger_mark *m,
+    struct ledger_block **out)
 {
 	CLEANUP(ledger_block_free) struct ledger_block *b = NULL;
 	CLEANUP_JS json_t *j = NULL;
 	const struct ledger_node *n = f->node;
-	enum err e = get(f, LEDGER_BLOCKS_ANSWER, &j, "/blocks/at/%llu",
-	    (unsigned long long)at->height);
+	enum err e = ledger_follow_get(f, LEDGER_BLOCKS_ANSWER, &j,
+	    "/blocks/at/%llu", (unsigned long long)m->height);
 
-	if (e == ERR_NOTFOUND)
-		return fork_at(at);
 	if (e == ERR_OK)
 		e = ledger_block_read(
 		    j, n->has_generator ? &n->generator : NULL, &b);
 	if (e)
 		return e;
-	if (b->height != at->height || !ID_EQ(&b->id, &at->id))
-		return fork_at(at);
-	f->base = *at;
-	f->base.time = b->time;
+	if (b->height != m->height || !ID_EQ(&b->id, &m->id))
+		return moved();
+	*out = TAKE(b);
 	return ERR_OK;
-}
-
-static enum err
-find_base(struct ledger_follower *f)
-{
-	struct ledger_mark at = { 0 };
-	enum err e = f->sink.position(f->sink.ctx, &at.height, &at.id);
-
-	if (e)
-		return e;
-	if (at.height == 0) {
-		f->base = at;
-		return ERR_OK;
-	}
-	if (f->tip < at.height)
-		return fork_at(&at);
-	if (f->base.height == at.height && ID_EQ(&f->base.id, &at.id))
-		return check_base(f);
-	return load_base(f, &at);
 }
 
 static enum err
@@ -128,7 +79,7 @@ check_first(const struct ledger_follower *f, const struct ledger_block *b)
 
 /* ${b} continues ${at}. */
 static enum err
-check_link(const struct ledger_follower *f, const struct ledger_mark *at,
+check_link(struct ledger_follower *f, const struct ledger_mark *at,
     const struct ledger_block *b)
 {
 	if (b->height != at->height + 1)
@@ -140,9 +91,8 @@ check_link(const struct ledger_follower *f, const struct ledger_mark *at,
 		return check_first(f, b);
 	if (!ID_EQ(&b->reference, &at->id)) {
 		if (at->height > f->base.height) /* not final: it may move */
-			return err_say(ERR_BUSY,
-			    "the node's newest blocks changed meanwhile");
-		return fork_at(at);
+			return moved();
+		return ledger_follow_fork(f, at);
 	}
 	if (b->time < at->time)
 		return err_say(ERR_FORMAT,
@@ -161,11 +111,32 @@ give_pending(struct ledger_follower *f, struct ledger_tx *const *tx, size_t n)
 	return e;
 }
 
-void
-ledger_follow_drop(struct ledger_follower *f)
+static enum err
+give_held(struct ledger_follower *f)
 {
-	while (f->held && f->nheld > 0)
-		ledger_block_free(f->held[--f->nheld]);
+	enum err e = ERR_OK;
+
+	for (unsigned i = 0; e == ERR_OK && i < f->nheld; i++) {
+		struct ledger_held *h = &f->held[i];
+
+		if (h->given)
+			continue;
+		e = give_pending(f, h->full->tx, h->full->ntx);
+		h->given = e == ERR_OK;
+	}
+	return e;
+}
+
+/* However much a node sends, what is held stays within a bound. */
+static enum err
+make_room(struct ledger_follower *f)
+{
+	enum err e = f->held_bytes > LEDGER_HELD ? give_held(f) : ERR_OK;
+
+	for (unsigned i = 0;
+	     e == ERR_OK && f->held_bytes > LEDGER_HELD && i < f->nheld; i++)
+		ledger_follow_strip(f, &f->held[i]);
+	return e;
 }
 
 /*
@@ -175,18 +146,32 @@ ledger_follow_drop(struct ledger_follower *f)
 static enum err
 give_final(struct ledger_follower *f)
 {
-	CLEANUP(ledger_block_free) struct ledger_block *b = NULL;
-	enum err e;
+	struct ledger_held *h = &f->held[0];
+	enum err e = ERR_OK;
 
 	if (f->nheld < f->final_depth)
 		return ERR_OK;
-	b = f->held[0];
-	f->nheld--;
-	memmove(f->held, f->held + 1, f->nheld * sizeof(struct ledger_block *));
-	e = f->sink.block(f->sink.ctx, b);
+	if (h->full == NULL)
+		e = ledger_follow_fetch(f, &h->at, &h->full);
 	if (e == ERR_OK)
-		f->base = (struct ledger_mark){ b->height, b->id, b->time };
-	return e;
+		e = f->sink.block(f->sink.ctx, h->full);
+	if (e)
+		return e;
+	f->base = h->at;
+	ledger_follow_strip(f, h);
+	f->nheld--;
+	memmove(h, h + 1, f->nheld * sizeof(*h));
+	return ERR_OK;
+}
+
+static size_t
+bytes_of(const struct ledger_block *b)
+{
+	size_t n = sizeof(*b);
+
+	for (size_t i = 0; i < b->ntx; i++)
+		n += 2 * b->tx[i]->body.len + TX_OVERHEAD;
+	return n;
 }
 
 static enum err
@@ -203,18 +188,12 @@ take_block(struct ledger_follower *f, const json_t *j, struct ledger_mark *at)
 		return e;
 	/* at most final_depth - 1 are held here */
 	*at = (struct ledger_mark){ b->height, b->id, b->time };
-	f->held[f->nheld++] = TAKE(b);
-	return give_final(f);
-}
-
-static enum err
-give_held(struct ledger_follower *f)
-{
-	enum err e = ERR_OK;
-
-	for (unsigned i = 0; e == ERR_OK && i < f->nheld; i++)
-		e = give_pending(f, f->held[i]->tx, f->held[i]->ntx);
-	return e;
+	f->held[f->nheld] = (struct ledger_held){ .at = *at,
+		.bytes = bytes_of(b) };
+	f->held_bytes += f->held[f->nheld].bytes;
+	f->held[f->nheld++].full = TAKE(b);
+	e = give_final(f);
+	return e ? e : make_room(f);
 }
 
 static enum err
@@ -228,8 +207,8 @@ take_blocks(struct ledger_follower *f, struct ledger_mark *at)
 		uint64_t from = at->height + 1, left = f->tip - at->height;
 		uint64_t n = left < range ? left : range;
 
-		e = get(f, LEDGER_BLOCKS_ANSWER, &j, "/blocks/seq/%llu/%llu",
-		    (unsigned long long)from,
+		e = ledger_follow_get(f, LEDGER_BLOCKS_ANSWER, &j,
+		    "/blocks/seq/%llu/%llu", (unsigned long long)from,
 		    (unsigned long long)(from + n - 1));
 		if (e == ERR_TOOBIG && n > 1) {
 			range = n / 2;
@@ -255,7 +234,7 @@ take_pool(struct ledger_follower *f)
 	CLEANUP_JS json_t *j = NULL;
 	struct ledger_tx **tx = NULL;
 	size_t n = 0;
-	enum err e = get(
+	enum err e = ledger_follow_get(
 	    f, LEDGER_BLOCKS_ANSWER, &j, "/transactions/unconfirmed");
 
 	if (e == ERR_NOTFOUND) /* this kind of node does not show it */
@@ -283,10 +262,12 @@ catch_up(struct ledger_follower *f)
 	enum err e = read_tip(f);
 
 	if (e == ERR_OK)
-		e = find_base(f);
+		e = ledger_follow_find(f);
+	if (e == ERR_OK)
+		e = give_final(f); /* what the sink refused before */
 	if (e)
 		return e;
-	at = f->base;
+	at = f->nheld ? f->held[f->nheld - 1].at : f->base;
 	e = take_blocks(f, &at);
 	if (e == ERR_OK)
 		e = give_held(f);
@@ -305,11 +286,8 @@ ledger_follow_step(struct ledger_follower *f)
 {
 	enum err e = catch_up(f);
 
-	ledger_follow_drop(f);
 	if (e == ERR_FORK)
-		ledger_follow_unhead(f);
-	(void)pthread_mutex_lock(&f->lock);
-	f->error = e;
-	(void)pthread_mutex_unlock(&f->lock);
+		ledger_follow_drop(f);
+	ledger_follow_note(f, e);
 	return e;
 }

@@ -25,7 +25,7 @@ ledger_follow_new(
 	f->final_depth = opts->final_depth ? opts->final_depth : 1;
 	f->poll_ms = opts->poll_ms > 0 ? opts->poll_ms : 1000;
 	f->error = ERR_STALE;
-	f->held = calloc(f->final_depth, sizeof(struct ledger_block *));
+	f->held = calloc(f->final_depth, sizeof(*f->held));
 	if (f->held == NULL)
 		return ERR_NOMEM;
 	*out = TAKE(f);
@@ -137,11 +137,15 @@ ledger_follow_adopt(struct ledger_follower *f, const struct ledger_mark *m)
 	(void)pthread_mutex_unlock(&f->lock);
 }
 
+/* A fork: nothing is fresh any more. */
 void
-ledger_follow_unhead(struct ledger_follower *f)
+ledger_follow_note(struct ledger_follower *f, enum err e)
 {
 	(void)pthread_mutex_lock(&f->lock);
-	f->has_head = false;
+	f->error = e;
+	(void)snprintf(f->why, sizeof(f->why), "%s", e ? err_detail(e) : "");
+	if (e == ERR_FORK)
+		f->has_head = false;
 	(void)pthread_mutex_unlock(&f->lock);
 }
 
@@ -151,6 +155,7 @@ ledger_follow_head(struct ledger_follower *f, struct ledger_head *out)
 	*out = (struct ledger_head){ .age_ms = INT64_MAX };
 	(void)pthread_mutex_lock(&f->lock);
 	out->error = f->error;
+	memcpy(out->why, f->why, sizeof(out->why));
 	if (f->has_head) {
 		int64_t now = clock_wall_ms(), proved = proved_now(f);
 

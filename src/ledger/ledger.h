@@ -267,6 +267,9 @@ struct ledger_sink {
 	enum err (*pending)(void *ctx, const struct ledger_tx *tx);
 	/* a whole round is done: everything up to the head is in */
 	void (*done)(void *ctx);
+	/* the node's newest blocks were replaced: what they held and was given
+	 * to pending() may have fallen out; may be NULL */
+	void (*undone)(void *ctx);
 };
 
 struct ledger_follow_opts {
@@ -312,11 +315,14 @@ void ledger_follow_kick(struct ledger_follower *f);
 void ledger_follow_free(struct ledger_follower *f);
 DEFINE_CLEANUP(struct ledger_follower *, ledger_follow_free);
 
+#define LEDGER_WHY 320
+
 struct ledger_head {
 	uint64_t height;
 	int64_t time;   /* block time of the newest verified block */
 	int64_t age_ms; /* trusted time minus block time; INT64_MAX: none */
 	enum err error; /* of the newest round */
+	char why[LEDGER_WHY]; /* what it was, "" if nothing */
 };
 
 /**
@@ -441,6 +447,13 @@ enum err ledger_outbox_start(
  * Look for something to send now.
  */
 void ledger_outbox_kick(struct ledger_outbox *o);
+
+/**
+ * ledger_outbox_again(o):
+ * The node's newest blocks were replaced: send again now, unchanged, all that
+ * is not final.  Called by the sink.
+ */
+void ledger_outbox_again(struct ledger_outbox *o);
 
 /**
  * ledger_outbox_block(o, b):

@@ -11,10 +11,11 @@
 #include "db/db.h"
 #include "ledger/ledger.h"
 
-#define LEDGER_DEPTH           24        /* nesting of a node's answer */
-#define LEDGER_ANSWER          (1 << 20) /* bytes of an answer */
-#define LEDGER_BLOCKS_ANSWER   (8 << 20) /* of one with blocks or the pool */
-#define LEDGER_RANGE           20        /* blocks fetched at once */
+#define LEDGER_DEPTH           24         /* nesting of a node's answer */
+#define LEDGER_ANSWER          (1 << 20)  /* bytes of an answer */
+#define LEDGER_BLOCKS_ANSWER   (8 << 20)  /* of one with blocks or the pool */
+#define LEDGER_RANGE           20         /* blocks fetched at once */
+#define LEDGER_HELD            (32 << 20) /* bytes of blocks not final */
 #define LEDGER_MAX_DEPTH       1000
 #define LEDGER_PROOF_BYTES     70 /* 0x00, proofs 0x01, u16 1, u16 64, 64 */
 #define LEDGER_ERROR_MISTIMING 303
@@ -106,16 +107,24 @@ struct ledger_mark { /* a block that was verified */
 	int64_t time;
 };
 
+struct ledger_held { /* verified, not final */
+	struct ledger_mark at;
+	struct ledger_block *full; /* NULL: too much to keep; fetched again */
+	size_t bytes;              /* of full */
+	bool given;                /* to the sink, as pending */
+};
+
 struct ledger_follower {
 	struct ledger_node *node;
 	struct ledger_sink sink;
 	unsigned final_depth;
 	int64_t poll_ms;
 
-	struct ledger_mark base;    /* verified block at the sink's position */
-	uint64_t tip;               /* the node's height in the newest round */
-	struct ledger_block **held; /* verified, not final: < final_depth */
+	struct ledger_mark base;  /* verified block at the sink's position */
+	uint64_t tip;             /* the node's height in the newest round */
+	struct ledger_held *held; /* on base, in order; final_depth */
 	unsigned nheld;
+	size_t held_bytes;
 	bool pool_unread; /* that the pool is too big was said */
 
 	pthread_mutex_t lock; /* guards all below */
@@ -123,21 +132,45 @@ struct ledger_follower {
 	struct ledger_mark head;
 	int64_t seen_time, seen_boot; /* trusted time was seen_time then */
 	enum err error;
+	char why[LEDGER_WHY]; /* of error */
 
 	bool started;
 	pthread_t thread;
 	volatile bool stop, kicked; /* written atomically */
 };
 
+/* GET, as printf says. */
+enum err ledger_follow_get(struct ledger_follower *f, size_t max, json_t **out,
+    const char *fmt, ...) must_check __attribute__((format(printf, 4, 5)));
+
+/* Fetch and check block ${m}. Errors: NOTFOUND; BUSY (another stands there). */
+enum err ledger_follow_fetch(struct ledger_follower *f,
+    const struct ledger_mark *m, struct ledger_block **out) must_check;
+
 /* Take ${m} as the head, unless it is older than what was seen. */
 void ledger_follow_adopt(
+    struct ledger_follower *f, const struct ledger_mark *m);
+
+/* Note how a round ended. */
+void ledger_follow_note(struct ledger_follower *f, enum err e);
+
+/* ---- follow_base.c ---- */
+
+/*
+ * Find the newest block of ours that the node's chain still has; what stood on
+ * it is undone.  It is the newest held one, or base.
+ */
+enum err ledger_follow_find(struct ledger_follower *f) must_check;
+
+/* Say that the node's chain lacks ${m}, which is final. */
+enum err ledger_follow_fork(
     struct ledger_follower *f, const struct ledger_mark *m);
 
 /* Forget the blocks that are not final yet. */
 void ledger_follow_drop(struct ledger_follower *f);
 
-/* Nothing is fresh any more. */
-void ledger_follow_unhead(struct ledger_follower *f);
+/* Free what is held of ${h} beside its place. */
+void ledger_follow_strip(struct ledger_follower *f, struct ledger_held *h);
 
 /* ---- outbox.c, outbox_draft.c, outbox_send.c ---- */
 
@@ -163,9 +196,10 @@ struct ledger_outbox {
 	struct ledger_attempt *attempt; /* sorted by seq */
 	size_t nattempt;
 
-	pthread_mutex_t lock; /* guards kicked; never held while sending */
+	pthread_mutex_t lock; /* guards kicked, again; not held in a call */
 	pthread_cond_t wake;
 	bool kicked, started;
+	bool again; /* what the node had may be lost */
 	volatile bool stop;
 	pthread_t thread;
 	struct ledger_node *node;

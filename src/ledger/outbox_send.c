@@ -185,15 +185,46 @@ send_round(struct ledger_outbox *o, struct ledger_node *node, bool all)
 	return e;
 }
 
-enum err
-ledger_outbox_send(struct ledger_outbox *o, struct ledger_node *node)
+void
+ledger_outbox_again(struct ledger_outbox *o)
+{
+	(void)pthread_mutex_lock(&o->lock);
+	o->again = o->kicked = true;
+	(void)pthread_cond_broadcast(&o->wake);
+	(void)pthread_mutex_unlock(&o->lock);
+}
+
+/* What is with a node may not be any more.  `sending` is held. */
+static void
+forget_lost(struct ledger_outbox *o)
+{
+	bool lost;
+
+	(void)pthread_mutex_lock(&o->lock);
+	lost = o->again;
+	o->again = false;
+	(void)pthread_mutex_unlock(&o->lock);
+	for (size_t i = 0; lost && i < o->nattempt; i++)
+		if (o->attempt[i].with_node)
+			o->attempt[i].next = 0;
+}
+
+static enum err
+send_now(struct ledger_outbox *o, struct ledger_node *node, bool all)
 {
 	enum err e;
 
 	(void)pthread_mutex_lock(&o->sending);
-	e = send_round(o, node, true);
+	forget_lost(o);
+	e = send_round(o, node, all);
 	(void)pthread_mutex_unlock(&o->sending);
 	return e;
+}
+
+enum err
+ledger_outbox_send(struct ledger_outbox *o, struct ledger_node *node)
+{
+	return send_now(o, node, true);
 }
 
 void
@@ -259,11 +290,8 @@ run(void *arg)
 	int64_t pause = BACKOFF_MS, purged = clock_boot_ms();
 
 	while (!__atomic_load_n(&o->stop, __ATOMIC_ACQUIRE)) {
-		enum err e;
+		enum err e = send_now(o, o->node, false);
 
-		(void)pthread_mutex_lock(&o->sending);
-		e = send_round(o, o->node, false);
-		(void)pthread_mutex_unlock(&o->sending);
 		log_change(&logged, e);
 		purge_hourly(o, &purged);
 		if (e == ERR_OK || e == ERR_NODE) {

@@ -111,7 +111,7 @@ follow(struct ledger_node *n)
 	CLEANUP(ledger_follow_free) struct ledger_follower *f = NULL;
 	struct taken taken = { 0 };
 	const struct ledger_follow_opts o = { .node = n,
-		.sink = { &taken, position, block, pending, NULL },
+		.sink = { &taken, position, block, pending, NULL, NULL },
 		.final_depth = 2,
 		.poll_ms = 10 };
 	struct ledger_head head;

@@ -331,6 +331,7 @@ suite(void)
 	suite_add_tcase(s, node_tests());
 	suite_add_tcase(s, follow_tests());
 	suite_add_tcase(s, follow_bad_tests());
+	suite_add_tcase(s, follow_reorg_tests());
 	suite_add_tcase(s, outbox_tests());
 	suite_add_tcase(s, outbox_send_tests());
 	return s;

@@ -70,6 +70,7 @@ TCase *invalid_tests(void);
 TCase *node_tests(void);
 TCase *follow_tests(void);
 TCase *follow_bad_tests(void);
+TCase *follow_reorg_tests(void);
 TCase *outbox_tests(void);
 TCase *outbox_send_tests(void);
 

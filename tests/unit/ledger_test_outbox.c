@@ -273,6 +273,22 @@ START_TEST(resent_bytes)
 }
 END_TEST
 
+/* A re-org: the node may have lost what it took. */
+START_TEST(fell_out)
+{
+	(void)keep();
+	OK(ledger_outbox_send(box, node));
+	OK(ledger_outbox_send(box, node));
+	ck_assert_uint_eq(f->nbodies, 1);
+	ledger_outbox_again(box);
+	OK(ledger_outbox_send(box, node));
+	ck_assert_uint_eq(f->nbodies, 2);
+	ck_assert_str_eq(f->body[0], f->body[1]);
+	OK(ledger_outbox_send(box, node));
+	ck_assert_uint_eq(f->nbodies, 2);
+}
+END_TEST
+
 START_TEST(in_order)
 {
 	struct tx_id a = keep(), b = keep(), c = keep();
@@ -568,6 +584,7 @@ outbox_send_tests(void)
 	tcase_set_timeout(t, 30);
 	tcase_add_test(t, node_down);
 	tcase_add_test(t, resent_bytes);
+	tcase_add_test(t, fell_out);
 	tcase_add_test(t, in_order);
 	tcase_add_test(t, refused);
 	tcase_add_test(t, busy);

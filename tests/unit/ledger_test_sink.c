@@ -61,6 +61,14 @@ sink_done(void *ctx)
 	s->done++;
 }
 
+static void
+sink_undone(void *ctx)
+{
+	struct sink *s = ctx;
+
+	s->undone++;
+}
+
 uint64_t
 sink_height(void)
 {
@@ -78,7 +86,7 @@ follow(unsigned depth, bool pinned)
 	struct ledger_follow_opts o = { .final_depth = depth,
 		.poll_ms = 20000,
 		.sink = { &sink, sink_position, sink_block, sink_pending,
-		    sink_done } };
+		    sink_done, sink_undone } };
 
 	ledger_follow_free(TAKE(follower));
 	ledger_node_free(TAKE(node));

@@ -9,7 +9,7 @@ extern struct sink {
 	pthread_mutex_t lock;
 	uint64_t height;
 	struct sig id;
-	unsigned blocks, txs, pending, done;
+	unsigned blocks, txs, pending, done, undone;
 	struct tx_id last_tx, last_pending;
 	enum err fail; /* what block() answers */
 } sink;

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What is not final may be replaced; what is final may not. */
+#include "ledger_test_sink.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+
+static void
+step_to(uint64_t final, uint64_t newest)
+{
+	OK(ledger_follow_step(follower));
+	ck_assert_uint_eq(sink.height, final);
+	ck_assert_uint_eq(head().height, newest);
+}
+
+/* Walked back to the common ancestor, and what is new is read once. */
+START_TEST(within_depth)
+{
+	struct tx_id lost, kept;
+	unsigned seqs;
+
+	follow(3, true);
+	fake_blocks(f, 4);
+	lost = block_with_tx();
+	step_to(4, 6);
+	ck_assert(ID_EQ(&sink.last_pending, &lost));
+	seqs = f->seqs;
+	step_to(4, 6);
+	ck_assert_uint_eq(f->seqs, seqs); /* nothing is fetched again */
+	ck_assert_uint_eq(sink.pending, 1);
+
+	fake_cut(f, 5); /* one of two goes */
+	kept = block_with_tx();
+	fake_blocks(f, 1);
+	step_to(5, 7);
+	ck_assert_uint_eq(sink.undone, 1);
+	ck_assert_uint_eq(sink.pending, 2);
+	fake_blocks(f, 1);
+	step_to(6, 8);
+	ck_assert_uint_eq(sink.txs, 1);
+	ck_assert(ID_EQ(&sink.last_tx, &kept));
+}
+END_TEST
+
+/* As deep as it may be: all that is not final. */
+START_TEST(whole_depth)
+{
+	follow(3, true);
+	fake_blocks(f, 5);
+	step_to(4, 6);
+	fake_cut(f, 4);
+	OK(ledger_follow_step(follower)); /* the node is lower now */
+	ck_assert_uint_eq(sink.undone, 1);
+	ck_assert_uint_eq(sink.height, 4);
+	fake_blocks(f, 3);
+	step_to(5, 7);
+	ck_assert_uint_eq(sink.undone, 1);
+}
+END_TEST
+
+START_TEST(deeper_than_final)
+{
+	CLEANUP_JS json_t *four = NULL, *five = NULL, *six = NULL;
+
+	follow(3, true);
+	fake_blocks(f, 5);
+	step_to(4, 6);
+	four = json_incref(fake_at(f, 4));
+	five = json_incref(fake_at(f, 5));
+	six = json_incref(fake_at(f, 6));
+	fake_cut(f, 3);
+	FAILS(ERR_FORK, ledger_follow_step(follower));
+	ck_assert_ptr_nonnull(strstr(head().why, "below our block 4"));
+	ck_assert_uint_eq(head().height, 0);
+	fake_blocks(f, 10);
+	FAILS(ERR_FORK, ledger_follow_step(follower));
+	ck_assert_ptr_nonnull(strstr(head().why, "signed two blocks 4"));
+	ck_assert_uint_eq(sink.height, 4); /* the checkpoint stays */
+	fake_cut(f, 3);
+	json_array_append(f->blocks, four);
+	json_array_append(f->blocks, five);
+	json_array_append(f->blocks, six);
+	step_to(4, 6); /* by itself */
+	ck_assert_int_eq(head().error, ERR_OK);
+	ck_assert_str_eq(head().why, "");
+}
+END_TEST
+
+/* Where no generator signs, nobody is named. */
+START_TEST(other_chain_unsigned)
+{
+	follow(3, false);
+	fake_blocks(f, 5);
+	step_to(4, 6);
+	fake_cut(f, 3);
+	fake_blocks(f, 3);
+	FAILS(ERR_FORK, ledger_follow_step(follower));
+	ck_assert_ptr_nonnull(strstr(head().why, "does not hold our block 4"));
+}
+END_TEST
+
+/* A final block that the sink did not take is given again, once. */
+START_TEST(refused_then_taken)
+{
+	follow(3, true);
+	fake_blocks(f, 1);
+	step_to(0, 2);
+	sink.fail = ERR_NOSPACE;
+	fake_blocks(f, 4);
+	for (int i = 0; i < 5; i++)
+		FAILS(ERR_NOSPACE, ledger_follow_step(follower));
+	ck_assert_uint_eq(sink.blocks, 0);
+	sink.fail = ERR_OK;
+	step_to(4, 6);
+	ck_assert_uint_eq(sink.blocks, 4);
+}
+END_TEST
+
+/* Another process that shares the store took blocks meanwhile. */
+START_TEST(position_moves)
+{
+	follow(3, true);
+	fake_blocks(f, 7);
+	step_to(6, 8);
+	sink.height = 4;
+	OK(text58_read(test_text(fake_at(f, 4), "signature"), sink.id.b,
+	    sizeof(sink.id.b)));
+	step_to(6, 8);
+	ck_assert_uint_eq(sink.undone, 0);
+}
+END_TEST
+
+/* More than is held: fetched again when final, and then checked. */
+START_TEST(much_is_held)
+{
+	CLEANUP(seal_identity_free) struct seal_identity *id = test_id("big");
+	static uint8_t value[LEDGER_MAX_VALUE];
+
+	follow(100, true);
+	for (unsigned n = 0; n < 99; n++) {
+		struct ledger_tx *tx[2];
+
+		for (unsigned i = 0; i < 2; i++) {
+			OK(ledger_tx_new(&tx[i]));
+			for (char k = 'a'; k < 'e'; k++)
+				OK(ledger_tx_binary(tx[i], (char[]){ k, '\0' },
+				    value, sizeof(value)));
+			tx[i]->timestamp = 2 * n + i;
+			OK(ledger_tx_sign(tx[i], id));
+		}
+		fake_block(f, tx, 2, clock_wall_ms());
+		ledger_tx_free(tx[0]);
+		ledger_tx_free(tx[1]);
+	}
+	step_to(1, 100);
+	ck_assert_uint_eq(sink.pending, 198);
+	ck_assert_uint_eq(sink.undone, 0);
+	fake_blocks(f, 30);
+	step_to(31, 130);
+	ck_assert_uint_eq(sink.txs, 60);
+	ck_assert_uint_eq(sink.pending, 198); /* each once */
+}
+END_TEST
+
+TCase *
+follow_reorg_tests(void)
+{
+	TCase *t = tcase_create("follow-reorg");
+
+	tcase_add_checked_fixture(t, follow_up, follow_down);
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, within_depth);
+	tcase_add_test(t, whole_depth);
+	tcase_add_test(t, deeper_than_final);
+	tcase_add_test(t, other_chain_unsigned);
+	tcase_add_test(t, refused_then_taken);
+	tcase_add_test(t, position_moves);
+	tcase_add_test(t, much_is_held);
+	return t;
+}
