@@ -75,9 +75,14 @@ read_row(
 	return r.err;
 }
 
+/*
+ * Rows rise among themselves.  They may begin below what was asked for: an RMS
+ * that lost its store counts anew.
+ */
 static enum err
-read_rows(const json_t *rows, uint64_t after, struct rms_feed *f)
+read_rows(const json_t *rows, struct rms_feed *f)
 {
+	uint64_t after = 0;
 	enum err e;
 
 	f->owned = json_array();
@@ -99,7 +104,7 @@ read_rows(const json_t *rows, uint64_t after, struct rms_feed *f)
 }
 
 static enum err
-read_feed(const json_t *j, uint64_t after, struct rms_feed *f)
+read_feed(const json_t *j, struct rms_feed *f)
 {
 	const json_t *rows;
 	struct js r;
@@ -107,7 +112,7 @@ read_feed(const json_t *j, uint64_t after, struct rms_feed *f)
 	js_init(&r, j);
 	rows = js_array(&r, "events", RMS_MAX_ROWS);
 	f->next = (uint64_t)js_int(&r, "next", 0, INT64_MAX);
-	return r.err ? r.err : read_rows(rows, after, f);
+	return r.err ? r.err : read_rows(rows, f);
 }
 
 enum err
@@ -131,7 +136,7 @@ rms_feed_get(
 	call.wait_ms = wait_ms;
 	if ((e = rms_call_json(c, &call, NULL, &j)))
 		return e;
-	if ((e = read_feed(j, after, &f)))
+	if ((e = read_feed(j, &f)))
 		rms_feed_free(&f);
 	*out = f;
 	return e;

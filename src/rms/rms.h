@@ -246,7 +246,8 @@ struct rms_feed {
  * Events after number ${after} that concern the caller; waits up to
  * ${wait_ms} (<= 25000) for one.  A patient and a live representative get all
  * of the patient's, an institution the inquiries and decisions that concern
- * it; content keys come with rows whose envelope the caller cannot open.
+ * it; content keys come with rows whose envelope the caller cannot open.  Rows
+ * may begin anew, below ${after}, when the RMS lost its store.
  */
 enum err rms_feed_get(struct rms_client *c, uint64_t after, int64_t wait_ms,
     struct rms_feed *out) must_check;

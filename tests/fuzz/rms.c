@@ -34,8 +34,8 @@ static void
 do_feed(struct rms_client *c)
 {
 	__attribute__((cleanup(rms_feed_free))) struct rms_feed f = { 0 };
-	uint64_t last = 7;
-	enum err e = rms_feed_get(c, last, 100, &f);
+	uint64_t last = 0;
+	enum err e = rms_feed_get(c, 7, 100, &f);
 
 	MUST(e == ERR_OK || (f.n == 0 && f.row == NULL));
 	for (size_t i = 0; i < f.n; i++) {

@@ -289,8 +289,7 @@ documented() { # what is not promised is said
 # A revoked institution's disk: no file of its home holds the key of a set.
 stolen_disk() {
 	fresh
-	# the server was started anew: the list is asked for once a minute then
-	until_ok 70 appears "$M" "$title"
+	until_ok 20 appears "$M" "$title"
 	cmp "$(find_dir "$M" "$title")/f01" "$W/src/f01"
 	"$BUILD_DIR/setkey" "$W/ann" "$SET" | sed 's/.*hex://' >"$W/setkey.hex"
 	[ "$(wc -c <"$W/setkey.hex")" = 65 ]
