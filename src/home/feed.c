@@ -121,9 +121,10 @@ home_feed_run(void *arg)
 	enum err last = ERR_OK;
 
 	while (!h->stop) {
-		bool more = false;
+		bool more = false, again = last != ERR_OK;
 		uint64_t before = h->feed_next;
-		enum err e = home_feed_round(h, WAIT_MS, &more);
+		/* whoever waits for the RMS is told as soon as it answers */
+		enum err e = home_feed_round(h, again ? 0 : WAIT_MS, &more);
 
 		if (e != last && e != ERR_OK && e != ERR_PENDING &&
 		    e != ERR_INTERRUPTED && !h->stop)
@@ -131,7 +132,7 @@ home_feed_run(void *arg)
 		last = e;
 		if (h->feed_next != before)
 			home_feed_save(h);
-		if (more && h->hint)
+		if ((more || (again && e == ERR_OK)) && h->hint)
 			h->hint(h->hint_ctx);
 		if (e != ERR_OK) {
 			ledger_follow_kick(h->follower);

@@ -171,9 +171,13 @@ static void
 on_done(void *ctx)
 {
 	struct home *h = ctx;
+	struct ledger_head head;
 
 	if (h->registry_sink.done)
 		h->registry_sink.done(h->registry_sink.ctx);
+	ledger_follow_head(h->follower, &head); /* what the last round said */
+	if (head.error != ERR_OK && h->hint)
+		h->hint(h->hint_ctx);
 }
 
 static void

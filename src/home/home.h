@@ -121,7 +121,8 @@ enum err home_sync(struct home *h) must_check;
 /**
  * home_start(h, hint, ctx):
  * Keep doing what home_sync() does in threads of their own.  ${hint}(ctx) is
- * called after each answer of the feed that brought something (may be NULL).
+ * called after each answer of the feed that brought something, and when RMS or
+ * node answer again that did not (may be NULL).
  */
 enum err home_start(
     struct home *h, void (*hint)(void *ctx), void *ctx) must_check;

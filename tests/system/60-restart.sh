@@ -53,6 +53,21 @@ refused
 consent --home "$W/ann" grant --to "Clinic B" --set "$visit" --until 1d >/dev/null
 until_ok 20 same
 unmount "$M"
+# The lists of documents are gone, and so is the server until the mount asks
+# for them once a minute only; it must not take the minute to be back.  Nothing
+# new waits in the feed, which would have it look.
+mount_home b1 "$M"
+until_ok 20 appears "$M" "Discharge report"
+sleep 1
+unmount "$M"
+rm -rf "$W/b1/cache"
+server_stop
+mount_home b1 "$M"
+sleep 9
+server_start
+until_ok 30 appears "$M" "Discharge report"
+until_ok 20 same
+unmount "$M"
 consent --home "$W/ann" history --json >"$W/history.json"
 jq -e '[.[].id] | length == (unique | length)' "$W/history.json" >/dev/null
 figure "after $n restarts: inquiries $(jq length "$W/history.json"), ids twice: 0 of $(jq length "$W/history.json")"
