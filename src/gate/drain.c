@@ -27,6 +27,7 @@ struct taken {
 
 struct batch {
 	size_t n, bytes;
+	unsigned denied;
 	uint64_t last;
 	struct taken *row; /* GATE_BATCH_ITEMS */
 	enum err e;
@@ -58,6 +59,7 @@ take(void *ctx, uint64_t seq, const void *p, size_t n)
 		return false;
 	b->last = seq;
 	b->bytes += n;
+	b->denied += t->item.kind == EVENT_DENIED;
 	return ++b->n < GATE_BATCH_ITEMS && b->bytes < BATCH_BYTES;
 }
 
@@ -114,15 +116,21 @@ add_patient(
 	    err;
 }
 
-/* Remember which transaction holds the records up to ${last}. */
+/* Remember which transaction holds the records from ${first} on. */
 static void
-note_batch(
-    struct gate *g, uint64_t first, uint64_t last, const struct tx_id *tx)
+note_batch(struct gate *g, uint64_t first, const struct batch *b,
+    const struct tx_id *tx)
 {
+	unsigned denied = atomic_load(&g->denied_waiting);
+
+	/* those of an earlier run of the program were not counted */
+	while (!atomic_compare_exchange_weak(&g->denied_waiting, &denied,
+	    denied > b->denied ? denied - b->denied : 0))
+		;
 	pthread_mutex_lock(&g->lock);
 	g->batch[g->nbatches++ % GATE_BATCHES] = (struct gate_batch){ first,
-		last, *tx };
-	g->drained = last;
+		b->last, *tx };
+	g->drained = b->last;
 	pthread_cond_broadcast(&g->drained_cond);
 	pthread_mutex_unlock(&g->lock);
 }
@@ -145,10 +153,11 @@ drain_batch(struct gate *g, uint64_t from, struct batch *b)
 	if (e != ERR_OK)
 		return e;
 	ledger_draft_set(d, gate_position(g), b->last);
+	ledger_draft_records(d, (unsigned)b->n, b->denied);
 	e = ledger_draft_commit(TAKE(d), &tx);
 	if (e != ERR_OK)
 		return e;
-	note_batch(g, from, b->last, &tx);
+	note_batch(g, from, b, &tx);
 	ledger_outbox_kick(home_outbox(g->home));
 	return ERR_OK;
 }

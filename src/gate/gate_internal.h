@@ -20,6 +20,8 @@
 #define GATE_MAX_JOBS     4096
 #define GATE_MAX_DENIED   256   /* denials that are being counted */
 #define GATE_DENIED_MS    60000 /* repeats within it are one item */
+#define GATE_WAIT_RECORDS 10000 /* that may wait for the ledger */
+#define GATE_WAIT_MS      (24 * 3600 * 1000) /* and how long */
 #define GATE_PARK_MS      10000 /* a parked request is answered after it */
 #define GATE_REFUSED      64    /* sets that the RMS would not let us list */
 #define GATE_BATCHES      256   /* newest drained batches that are known */
@@ -148,6 +150,7 @@ struct gate {
 	atomic_bool stop;
 	bool stopped;
 	atomic_int hurry; /* who waits for a record to be on its way */
+	atomic_uint denied_waiting; /* refused opens in the journal */
 	pthread_t worker[GATE_WORKERS], timer, drainer, lister;
 	atomic_uint started; /* threads that run */
 };
@@ -182,6 +185,21 @@ void gate_record_denied(struct gate *g, const struct gate_set *set,
  * Record the repeats whose minute is over (or all).
  */
 void gate_flush_denied(struct gate *g, int64_t now, bool all);
+
+/* ---- gate/room.c ---- */
+
+/**
+ * gate_room(g):
+ * Say whether another record may wait for the ledger.
+ * Errors: STALE (detail: how many, how long and why).
+ */
+enum err gate_room(struct gate *g) must_check;
+
+/**
+ * gate_room_denied(g):
+ * The same for a refused open: they have a quarter of the room.
+ */
+bool gate_room_denied(struct gate *g);
 
 /* ---- gate/drain.c: from the journal to the ledger ---- */
 

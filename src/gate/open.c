@@ -69,6 +69,8 @@ may_open(struct gate *g, const struct gate_set *set, const struct gate_who *who)
 	char practitioner[GATE_PRACTITIONER];
 	enum err e = gate_fresh(g, home_conf(g->home)->stale_open);
 
+	if (e == ERR_OK)
+		e = gate_room(g);
 	gate_practitioner(g, who->login, practitioner);
 	return e == ERR_OK ?
 	    gate_decide(g, set, practitioner, EVENT_RIGHT_READ, NULL) :

@@ -70,9 +70,13 @@ same(const struct gate_denied *x, const struct gate_denied *y)
 	    strcmp(x->practitioner, y->practitioner) == 0;
 }
 
-/* Count a repeat; false: it is the first, and a free row was taken for it. */
+/*
+ * Count a repeat; false: it is the first, and a free row was taken for it.
+ * Where there is no ${room} for refused opens the first one counts too, and
+ * is written down when there is.
+ */
 static bool
-is_repeat(struct gate *g, const struct gate_denied *now)
+is_repeat(struct gate *g, const struct gate_denied *now, bool room)
 {
 	struct gate_denied *free_row = NULL;
 
@@ -86,9 +90,24 @@ is_repeat(struct gate *g, const struct gate_denied *now)
 		if (!x->used && free_row == NULL)
 			free_row = x;
 	}
-	if (free_row)
+	if (free_row) {
 		*free_row = *now;
-	return false;
+		free_row->repeats = room ? 0 : 1;
+	} else if (!room)
+		log_warn("gate: a refused open is not recorded: too many wait "
+			 "for the ledger");
+	return !room;
+}
+
+static void
+put_denied(struct gate *g, const struct gate_note *note)
+{
+	atomic_fetch_add(&g->denied_waiting, 1);
+	if (gate_record(g, note, NULL, NULL) == ERR_OK)
+		return;
+	atomic_fetch_sub(&g->denied_waiting, 1);
+	log_error("gate: %u refused opens could not be recorded",
+	    note->count ? note->count : 1);
 }
 
 void
@@ -112,30 +131,43 @@ gate_record_denied(struct gate *g, const struct gate_set *set, uint32_t number,
 		.outcome = note.outcome,
 		.since_boot = clock_boot_ms(),
 	};
-	bool repeat;
+	bool room = gate_room_denied(g), repeat;
 
 	(void)snprintf(now.practitioner, GATE_PRACTITIONER, "%s", who->login);
 	pthread_mutex_lock(&g->lock);
-	repeat = is_repeat(g, &now);
+	repeat = is_repeat(g, &now, room);
 	pthread_mutex_unlock(&g->lock);
-	if (!repeat && gate_record(g, &note, NULL, NULL) != ERR_OK)
-		log_error("gate: a refused open could not be recorded");
+	if (!repeat)
+		put_denied(g, &note);
+}
+
+/* Take the row ${i} if its minute is over. */
+static bool
+take_denied(
+    struct gate *g, size_t i, int64_t now, bool all, struct gate_denied *out)
+{
+	struct gate_denied *x = &g->denied[i];
+	bool over;
+
+	pthread_mutex_lock(&g->lock);
+	over = x->used && (all || now - x->since_boot > GATE_DENIED_MS);
+	if (over) {
+		*out = *x;
+		x->used = false;
+	}
+	pthread_mutex_unlock(&g->lock);
+	return over && out->repeats > 0;
 }
 
 void
 gate_flush_denied(struct gate *g, int64_t now, bool all)
 {
+	if (!all && !gate_room_denied(g))
+		return;
 	for (size_t i = 0; i < GATE_MAX_DENIED; i++) {
-		struct gate_denied x = { 0 };
+		struct gate_denied x;
 
-		pthread_mutex_lock(&g->lock);
-		if (g->denied[i].used &&
-		    (all || now - g->denied[i].since_boot > GATE_DENIED_MS)) {
-			x = g->denied[i];
-			g->denied[i].used = false;
-		}
-		pthread_mutex_unlock(&g->lock);
-		if (x.used && x.repeats > 0) {
+		if (take_denied(g, i, now, all, &x)) {
 			const struct gate_note note = {
 				.patient = &x.patient,
 				.set = &x.set,
@@ -146,10 +178,7 @@ gate_flush_denied(struct gate *g, int64_t now, bool all)
 				.outcome = x.outcome,
 			};
 
-			if (gate_record(g, &note, NULL, NULL) != ERR_OK)
-				log_error("gate: %u refused opens could not "
-					  "be recorded",
-				    x.repeats);
+			put_denied(g, &note);
 		}
 	}
 }

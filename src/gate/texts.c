@@ -31,9 +31,12 @@ status(struct gate *g, const struct pubkey *patient, struct buf *out)
 	CLEANUP(gate_catalog_free)
 	const struct gate_catalog *c = gate_catalog(g);
 	enum err fresh = gate_fresh(g, home_conf(g->home)->stale_open);
+	struct ledger_state box;
 	struct ledger_head head;
 	char when[CLOCK_TEXT];
 
+	if (fresh == ERR_OK)
+		fresh = gate_room(g);
 	ledger_follow_head(home_follower(g->home), &head);
 	buf_fmt(
 	    out, "ledger height:     %llu\n", (unsigned long long)head.height);
@@ -43,8 +46,12 @@ status(struct gate *g, const struct pubkey *patient, struct buf *out)
 	    fresh == ERR_OK ? "possible" : "refused");
 	if (fresh != ERR_OK)
 		buf_fmt(out, "because:           %s\n", err_detail(fresh));
-	buf_fmt(out, "waiting to be sent: %llu\n",
-	    (unsigned long long)ledger_outbox_waiting(home_outbox(g->home)));
+	if (ledger_outbox_state(home_outbox(g->home), &box) == ERR_OK) {
+		buf_fmt(out, "waiting for the ledger: %llu transactions\n",
+		    (unsigned long long)box.waiting);
+		if (box.why[0])
+			buf_fmt(out, "newest refusal:    %s\n", box.why);
+	}
 	for (size_t i = 0; i < c->npatients; i++)
 		if (ID_EQ(&c->patient[i].key, patient))
 			buf_fmt(out, "document sets:     %zu\n",

@@ -403,6 +403,14 @@ enum err ledger_draft_entry(struct ledger_draft *d, const struct entry_key *key,
     const void *value, size_t n) must_check;
 
 /**
+ * ledger_draft_records(d, records, minor):
+ * The draft carries ${records} records that wait for the ledger, ${minor} of
+ * them of less weight.
+ */
+void ledger_draft_records(
+    struct ledger_draft *d, unsigned records, unsigned minor);
+
+/**
  * ledger_draft_commit(d, out_last):
  * Sign and keep durably; ${d} is gone in any case.  ${out_last} (may be NULL)
  * receives the id of the last transaction, zero if there was none.
@@ -468,5 +476,19 @@ enum err ledger_outbox_block(
  * Return how many transactions are not final yet.
  */
 uint64_t ledger_outbox_waiting(struct ledger_outbox *o);
+
+struct ledger_state {
+	uint64_t waiting;        /* transactions that are not final */
+	uint64_t records, minor; /* in them: ledger_draft_records() */
+	int64_t since;           /* the oldest of them; 0: none */
+	char why[LEDGER_WHY];    /* the newest refusal, "" if none */
+};
+
+/**
+ * ledger_outbox_state(o, out):
+ * What waits, and why if a node refused it since ${o} was opened.
+ */
+enum err ledger_outbox_state(
+    struct ledger_outbox *o, struct ledger_state *out) must_check;
 
 #endif

@@ -11,14 +11,13 @@
 #include "db/db.h"
 #include "ledger/ledger.h"
 
-#define LEDGER_DEPTH           24         /* nesting of a node's answer */
-#define LEDGER_ANSWER          (1 << 20)  /* bytes of an answer */
-#define LEDGER_BLOCKS_ANSWER   (8 << 20)  /* of one with blocks or the pool */
-#define LEDGER_RANGE           20         /* blocks fetched at once */
-#define LEDGER_HELD            (32 << 20) /* bytes of blocks not final */
-#define LEDGER_MAX_DEPTH       1000
-#define LEDGER_PROOF_BYTES     70 /* 0x00, proofs 0x01, u16 1, u16 64, 64 */
-#define LEDGER_ERROR_MISTIMING 303
+#define LEDGER_DEPTH         24         /* nesting of a node's answer */
+#define LEDGER_ANSWER        (1 << 20)  /* bytes of an answer */
+#define LEDGER_BLOCKS_ANSWER (8 << 20)  /* of one with blocks or the pool */
+#define LEDGER_RANGE         20         /* blocks fetched at once */
+#define LEDGER_HELD          (32 << 20) /* bytes of blocks not final */
+#define LEDGER_MAX_DEPTH     1000
+#define LEDGER_PROOF_BYTES   70 /* 0x00, proofs 0x01, u16 1, u16 64, 64 */
 
 /* ---- tx.c, tx_read.c ---- */
 
@@ -59,6 +58,7 @@ struct ledger_ask {
 
 /* What a node said beside its answer. */
 struct ledger_told {
+	long status;       /* HTTP; 0: no answer */
 	int64_t number;    /* of its error, 0: none */
 	char message[256]; /* "" if none */
 };
@@ -78,12 +78,32 @@ enum err ledger_node_strange(const struct ledger_node *n, enum err e);
 enum err ledger_node_get(struct ledger_node *n, const char *path, size_t max,
     const volatile bool *cancel, json_t **out) must_check;
 
+/* ---- refusal.c ---- */
+
+enum ledger_fate {
+	LEDGER_IT_HAS, /* the node has it already */
+	LEDGER_LATER,  /* the node's matter: all wait */
+	LEDGER_SETUP,  /* the configuration's: all wait */
+	LEDGER_RETRY,  /* this one waits: what the network knows may change */
+	LEDGER_RENEW,  /* signed again with a new time, if it is old */
+	LEDGER_STUCK,  /* these bytes will never be taken: kept and shown */
+};
+
+struct ledger_refusal {
+	enum ledger_fate fate;
+	const char *remedy; /* NULL: none that we know */
+};
+
+/* What ${told} about the broadcast of transaction ${id} means. */
+const struct ledger_refusal *ledger_refusal(
+    const struct ledger_told *told, const char *id);
+
 /* ---- node.c ---- */
 
-/* As ledger_node_broadcast(), with the number of a refusal. */
+/* As ledger_node_broadcast(), with what becomes of a refused one. */
 enum err ledger_node_send(struct ledger_node *n, const char *json,
     const struct tx_id *id, const volatile bool *cancel,
-    int64_t *out_number) must_check;
+    const struct ledger_refusal **out) must_check;
 
 /* Sleep until ${ms} are over or ${cancel} (may be NULL) is set. */
 void ledger_nap(int64_t ms, const volatile bool *cancel);
@@ -172,7 +192,7 @@ void ledger_follow_drop(struct ledger_follower *f);
 /* Free what is held of ${h} beside its place. */
 void ledger_follow_strip(struct ledger_follower *f, struct ledger_held *h);
 
-/* ---- outbox.c, outbox_draft.c, outbox_send.c ---- */
+/* ---- outbox.c, outbox_draft.c, outbox_load.c, outbox_send.c ---- */
 
 struct ledger_attempt { /* what this process knows of a waiting row */
 	uint64_t seq;
@@ -185,8 +205,9 @@ struct ledger_outbox {
 	struct db *db;
 	/* tx: sequence -> row; wait: sequence of what is not final -> id;
 	 * byid: id -> sequence; counters, numbers: name -> u64;
-	 * meta: "time" last timestamp, "seq" last sequence */
-	struct db_table tx, wait, byid, counters, numbers, meta;
+	 * meta: "time" last timestamp, "seq" last sequence; load: sequence ->
+	 * since when, records, minor ones, of what is not final */
+	struct db_table tx, wait, byid, counters, numbers, meta, load;
 	const struct seal_identity *id;
 	struct chain chain;
 	uint8_t version;
@@ -199,7 +220,8 @@ struct ledger_outbox {
 	pthread_mutex_t lock; /* guards kicked, again; not held in a call */
 	pthread_cond_t wake;
 	bool kicked, started;
-	bool again; /* what the node had may be lost */
+	bool again;           /* what the node had may be lost */
+	char why[LEDGER_WHY]; /* of the newest refusal, "" if none */
 	volatile bool stop;
 	pthread_t thread;
 	struct ledger_node *node;
@@ -221,6 +243,13 @@ uint64_t ledger_u64_get(
     struct db_txn *t, struct db_table table, const void *name, size_t n);
 void ledger_u64_put(struct db_txn *t, struct db_table table, const void *name,
     size_t n, uint64_t value);
+
+/* Count the records of a row, and no more. ${seq}: its key. */
+void ledger_load_put(struct ledger_outbox *o, struct db_txn *t,
+    struct db_val seq, unsigned records, unsigned minor);
+void ledger_load_strike(
+    struct ledger_outbox *o, struct db_txn *t, struct db_val seq);
+void ledger_seq_key(uint64_t seq, uint8_t out[static 8]);
 
 /* Remove what is final for a day. */
 enum err ledger_outbox_purge(struct ledger_outbox *o) must_check;

@@ -60,20 +60,10 @@ ledger_node_handshake(struct ledger_node *n)
 	return ERR_OK;
 }
 
-/*
- * 199 AlreadyInProcessing(id) and 112 "Transaction id is already in the
- * state": the node has it.
- */
-static bool
-has_it(const struct ledger_told *told, const char *id)
-{
-	return (told->number == 199 || told->number == 112) &&
-	    strcasestr(told->message, "already") && strstr(told->message, id);
-}
-
 enum err
 ledger_node_send(struct ledger_node *n, const char *json,
-    const struct tx_id *id, const volatile bool *cancel, int64_t *out_number)
+    const struct tx_id *id, const volatile bool *cancel,
+    const struct ledger_refusal **out)
 {
 	CLEANUP_JS json_t *j = NULL;
 	struct ledger_told told;
@@ -86,11 +76,15 @@ ledger_node_send(struct ledger_node *n, const char *json,
 	    &told, &j);
 
 	(void)text58(id->b, sizeof(id->b), &t);
-	*out_number = told.number;
-	if (e == ERR_NODE && has_it(&told, t.s))
+	*out = ledger_refusal(&told, t.s);
+	if (e == ERR_NODE && (*out)->fate == LEDGER_IT_HAS)
 		return ERR_OK;
+	if (e == ERR_NODE && (*out)->fate == LEDGER_LATER)
+		return err_say(ERR_BUSY, "%s", err_detail(e));
 	if (e == ERR_NOTFOUND) /* a path that any node has: not a node */
-		return err_say(ERR_NODE, "%s", err_detail(e));
+		e = err_say(ERR_NODE, "%s", err_detail(e));
+	if (e == ERR_NODE && (*out)->remedy)
+		return err_say(e, "%s; %s", err_detail(e), (*out)->remedy);
 	if (e)
 		return e;
 	said = json_string_value(json_object_get(j, "id"));
@@ -104,9 +98,9 @@ enum err
 ledger_node_broadcast(
     struct ledger_node *n, const char *json, const struct tx_id *id)
 {
-	int64_t number;
+	const struct ledger_refusal *why;
 
-	return ledger_node_send(n, json, id, NULL, &number);
+	return ledger_node_send(n, json, id, NULL, &why);
 }
 
 static enum err

@@ -194,7 +194,7 @@ ledger_node_call(struct ledger_node *n, const struct ledger_ask *ask,
 	CLEANUP_ANSWER struct http_answer a = { 0 };
 	enum err e = exchange(n, ask, &a);
 
-	*told = (struct ledger_told){ 0 };
+	*told = (struct ledger_told){ .status = e ? 0 : a.status };
 	return e ? e : judge(n, ask, &a, told, out);
 }
 

@@ -15,7 +15,8 @@ open_tables(struct ledger_outbox *o)
 		struct db_table *table;
 	} tables[] = { { "tx", &o->tx }, { "wait", &o->wait },
 		{ "byid", &o->byid }, { "counters", &o->counters },
-		{ "numbers", &o->numbers }, { "sender", &o->meta } };
+		{ "numbers", &o->numbers }, { "sender", &o->meta },
+		{ "load", &o->load } };
 	enum err e = ERR_OK;
 
 	for (size_t i = 0; e == ERR_OK && i < ARRAY_LEN(tables); i++)
@@ -84,8 +85,8 @@ ledger_outbox_close(struct ledger_outbox *o)
 	free(o);
 }
 
-static void
-put_u64(uint8_t out[static 8], uint64_t v)
+void
+ledger_seq_key(uint64_t v, uint8_t out[static 8])
 {
 	for (int i = 7; i >= 0; i--, v >>= 8)
 		out[i] = (uint8_t)v;
@@ -110,7 +111,7 @@ ledger_u64_put(struct db_txn *t, struct db_table table, const void *name,
 {
 	uint8_t bytes[8];
 
-	put_u64(bytes, value);
+	ledger_seq_key(value, bytes);
 	db_put(t, table, (struct db_val){ name, n }, DB_VAL(&bytes));
 }
 
@@ -123,7 +124,7 @@ ledger_row_get(struct ledger_outbox *o, struct db_txn *t, uint64_t seq,
 	struct db_val v;
 	struct rd r;
 
-	put_u64(key, seq);
+	ledger_seq_key(seq, key);
 	if (!db_get(t, o->tx, DB_VAL(&key), &v))
 		return false;
 	rd_init(&r, v.p, v.n);
@@ -145,7 +146,7 @@ ledger_row_put(struct ledger_outbox *o, struct db_txn *t, uint64_t seq,
 	CLEANUP_BUF struct buf b = { 0 };
 	uint8_t key[8];
 
-	put_u64(key, seq);
+	ledger_seq_key(seq, key);
 	buf_u64(&b, (uint64_t)row->time);
 	buf_put(&b, row->id.b, sizeof(row->id.b));
 	buf_put(&b, row->json, row->json_len);
@@ -189,15 +190,6 @@ ledger_outbox_json(
 	    ERR_NOTFOUND, "the outbox has no transaction %s", TEXT58(id));
 }
 
-uint64_t
-ledger_outbox_waiting(struct ledger_outbox *o)
-{
-	CLEANUP_TXN struct db_txn t;
-
-	db_read(o->db, &t);
-	return db_count(&t, o->wait);
-}
-
 static bool
 is_waiting(struct ledger_outbox *o, struct db_txn *t, const struct tx_id *id)
 {
@@ -205,7 +197,7 @@ is_waiting(struct ledger_outbox *o, struct db_txn *t, const struct tx_id *id)
 	struct db_val v;
 	uint8_t key[8];
 
-	put_u64(key, seq);
+	ledger_seq_key(seq, key);
 	return seq && db_get(t, o->wait, DB_VAL(&key), &v);
 }
 
@@ -238,8 +230,10 @@ ledger_outbox_block(struct ledger_outbox *o, const struct ledger_block *b)
 
 		if (!is_waiting(o, &t, id))
 			continue;
-		put_u64(key, ledger_u64_get(&t, o->byid, id->b, sizeof(id->b)));
+		ledger_seq_key(
+		    ledger_u64_get(&t, o->byid, id->b, sizeof(id->b)), key);
 		db_del(&t, o->wait, DB_VAL(&key));
+		ledger_load_strike(o, &t, DB_VAL(&key));
 	}
 	e = db_commit(&t);
 	ledger_outbox_kick(o);

@@ -10,6 +10,8 @@ struct ledger_draft {
 	struct ledger_tx *tx; /* being filled, or NULL */
 	size_t size;          /* full bytes of tx so far */
 	struct tx_id last;
+	uint64_t seq; /* of it */
+	unsigned records, minor;
 };
 
 enum err
@@ -115,6 +117,7 @@ finish_tx(struct ledger_draft *d)
 	ledger_u64_put(&d->t, o->meta, "seq", 3, seq);
 	e = ledger_outbox_keep(o, &d->t, tx, seq);
 	d->last = tx->id;
+	d->seq = seq;
 	return e;
 }
 
@@ -161,6 +164,25 @@ ledger_draft_entry(struct ledger_draft *d, const struct entry_key *key,
 	return d->err;
 }
 
+void
+ledger_draft_records(struct ledger_draft *d, unsigned records, unsigned minor)
+{
+	d->records = records;
+	d->minor = minor;
+}
+
+/* The last transaction stands for all of the draft. */
+static void
+put_records(struct ledger_draft *d)
+{
+	uint8_t key[8];
+
+	ledger_seq_key(d->seq, key);
+	if (d->seq)
+		ledger_load_put(
+		    d->o, &d->t, DB_VAL(&key), d->records, d->minor);
+}
+
 enum err
 ledger_draft_commit(struct ledger_draft *d, struct tx_id *out_last)
 {
@@ -169,6 +191,7 @@ ledger_draft_commit(struct ledger_draft *d, struct tx_id *out_last)
 
 	if (e == ERR_OK && d->tx)
 		e = finish_tx(d);
+	put_records(d);
 	if (e == ERR_OK)
 		e = db_commit(&d->t);
 	if (e == ERR_OK && out_last)

@@ -8,6 +8,7 @@
 #define RESEND_MS      30000 /* a node's pool can lose what it took */
 #define REFUSED_MS     2000  /* doubled each time up to */
 #define REFUSED_MAX_MS 300000
+#define STUCK_MS       3600000 /* what never fits may after an upgrade */
 #define BACKOFF_MS     200
 #define BACKOFF_MAX_MS 5000
 #define PURGE_MS       3600000
@@ -103,21 +104,39 @@ drop_unseen(struct ledger_outbox *o)
 }
 
 static void
-refused(struct ledger_outbox *o, const struct due *d, struct ledger_attempt *a,
-    int64_t number)
+note_refused(struct ledger_outbox *o, const struct due *d, bool first)
 {
-	int64_t age = clock_wall_ms() - d->time;
-	int64_t pause = REFUSED_MS;
-
-	if (a->fails == 0)
+	if (first)
 		log_error("ledger: transaction %s is kept and tried again: %s",
 		    TEXT58(&d->id), err_detail(ERR_NODE));
+	(void)pthread_mutex_lock(&o->lock);
+	(void)snprintf(o->why, sizeof(o->why), "%s", err_detail(ERR_NODE));
+	(void)pthread_mutex_unlock(&o->lock);
+}
+
+static int64_t
+pause_after(const struct ledger_attempt *a, enum ledger_fate fate)
+{
+	int64_t pause = REFUSED_MS;
+
+	if (fate == LEDGER_STUCK)
+		return STUCK_MS;
 	for (unsigned i = 0; i < a->fails && pause < REFUSED_MAX_MS; i++)
 		pause *= 2;
+	return pause;
+}
+
+static void
+refused(struct ledger_outbox *o, const struct due *d, struct ledger_attempt *a,
+    enum ledger_fate fate)
+{
+	int64_t age = clock_wall_ms() - d->time;
+
+	note_refused(o, d, a->fails == 0);
+	a->next = clock_boot_ms() + pause_after(a, fate);
 	a->fails++;
 	a->with_node = false;
-	a->next = clock_boot_ms() + pause;
-	if (number != LEDGER_ERROR_MISTIMING || age < RENEW_AFTER_MS)
+	if (fate != LEDGER_RENEW || age < RENEW_AFTER_MS)
 		return;
 	if (ledger_outbox_renew(o, d->seq) == ERR_OK) {
 		log_warn("ledger: transaction %s came too late for the node "
@@ -128,27 +147,29 @@ refused(struct ledger_outbox *o, const struct due *d, struct ledger_attempt *a,
 	}
 }
 
+/* ${out_all}: so would be all others. */
 static enum err
 send_one(struct ledger_outbox *o, struct ledger_node *node, struct due *d,
-    struct ledger_attempt *a)
+    struct ledger_attempt *a, bool *out_all)
 {
-	int64_t number;
+	const struct ledger_refusal *why;
 	enum err e = ledger_node_send(
-	    node, buf_text(&d->json), &d->id, &o->stop, &number);
+	    node, buf_text(&d->json), &d->id, &o->stop, &why);
 
+	*out_all = e != ERR_NODE || why->fate == LEDGER_SETUP;
 	if (e == ERR_OK) {
 		a->with_node = true;
 		a->fails = 0;
 		a->next = clock_boot_ms() + RESEND_MS;
 	} else if (e == ERR_NODE)
-		refused(o, d, a, number);
+		refused(o, d, a, why->fate);
 	return e;
 }
 
 /*
  * One round over all waiting rows.  ${all}: also what was refused and what
- * another look is not due for.  A refusal concerns one row; any other failure
- * is the node's and ends the round.
+ * another look is not due for.  A refusal concerns one row, if it is not the
+ * configuration's; any other failure is the node's: both end the round.
  */
 static enum err
 send_round(struct ledger_outbox *o, struct ledger_node *node, bool all)
@@ -156,6 +177,7 @@ send_round(struct ledger_outbox *o, struct ledger_node *node, bool all)
 	struct due d = { 0 };
 	enum err first = ERR_OK, e = ERR_OK;
 	CLEANUP_BUF struct buf said = { 0 };
+	bool ends;
 
 	while (!__atomic_load_n(&o->stop, __ATOMIC_ACQUIRE) &&
 	    next_due(o, d.seq, &d, &e)) {
@@ -168,12 +190,12 @@ send_round(struct ledger_outbox *o, struct ledger_node *node, bool all)
 		a->seen = true;
 		if (clock_boot_ms() < a->next && (a->with_node || !all))
 			continue;
-		e = send_one(o, node, &d, a);
+		e = send_one(o, node, &d, a, &ends);
 		if (e && first == ERR_OK) {
 			first = e;
 			buf_str(&said, err_detail(e));
 		}
-		if (e && e != ERR_NODE)
+		if (e && ends)
 			break;
 		e = ERR_OK;
 	}

@@ -84,7 +84,7 @@ START_TEST(broadcast)
 		    "has a wrong proof\"}" },
 		{ ERR_NODE, 400, "{\"error\":303,\"message\":\"already %s\"}" },
 		{ ERR_NODE, 403, "{\"error\":638,\"message\":\"watcher\"}" },
-		{ ERR_NODE, 500,
+		{ ERR_BUSY, 500,
 		    "{\"error\":\"There was an internal server "
 		    "error.\"}" },
 		{ ERR_NODE, 404, "" },
@@ -111,6 +111,70 @@ START_TEST(broadcast)
 	}
 	fake_down(f);
 	FAILS(ERR_UNREACHABLE, send_with(NULL, 0));
+}
+END_TEST
+
+/* Each number of a refusal: what it is, and what is to be done. */
+START_TEST(refusals)
+{
+	static const struct {
+		unsigned status;
+		int number;
+		const char *message, *says;
+		enum err e;
+	} cases[] = {
+		{ 400, 199, "already done", "", ERR_NODE },
+		{ 400, 400, "Transaction %s is already in", NULL, ERR_OK },
+		{ 400, 303, "too old", "set the clock", ERR_NODE },
+		{ 400, 112, "lacks permission", "role 'sender'", ERR_NODE },
+		{ 400, 112, "negative balance", "'fee'", ERR_NODE },
+		{ 400, 112, "Fee 1 is less than 2", "'fee'", ERR_NODE },
+		{ 400, 112, "not activated", "'tx_version'", ERR_NODE },
+		{ 400, 112, "invalid proof", "'tx_version'", ERR_NODE },
+		{ 400, 112, "of another kind", "", ERR_NODE },
+		{ 400, 199, "fee too low", "'fee'", ERR_NODE },
+		{ 400, 199, "duplicate keys", "'tx_version'", ERR_NODE },
+		{ 400, 1, "bad json", "'tx_version'", ERR_NODE },
+		{ 400, 10, "too big", "'tx_version'", ERR_NODE },
+		{ 400, 101, "bad id", "'tx_version'", ERR_NODE },
+		{ 400, 102, "bad address", "'tx_version'", ERR_NODE },
+		{ 400, 108, "bad key", "'tx_version'", ERR_NODE },
+		{ 400, 312, "bad type", "'tx_version'", ERR_NODE },
+		{ 400, 306, "script failed", "", ERR_NODE },
+		{ 400, 307, "script says no", "", ERR_NODE },
+		{ 403, 2, "no key", "'api_key_file'", ERR_NODE },
+		{ 401, 618, "no token", "token or key", ERR_NODE },
+		{ 401, 619, "expired", "token or key", ERR_NODE },
+		{ 400, 620, "claims", "token or key", ERR_NODE },
+		{ 403, 621, "role", "token or key", ERR_NODE },
+		{ 401, 622, "invalid", "token or key", ERR_NODE },
+		{ 403, 636, "owner", "token or key", ERR_NODE },
+		{ 403, 638, "watcher", "configure another", ERR_NODE },
+		{ 403, 703, "snapshot", "frozen", ERR_NODE },
+		{ 503, 640, "unhealthy", "", ERR_BUSY },
+		{ 503, 642, "connections", "", ERR_BUSY },
+		{ 418, 9999, "new", "", ERR_NODE },
+		{ 401, 9999, "new", "token or key", ERR_NODE },
+		{ 502, 0, "gateway", "", ERR_BUSY },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		char answer[128], number[16];
+		enum err e;
+
+		(void)snprintf(answer, sizeof(answer),
+		    "{\"error\":%d,\"message\":\"%s\"}", cases[i].number,
+		    cases[i].message);
+		(void)snprintf(number, sizeof(number), "%d", cases[i].number);
+		e = send_with(answer, cases[i].status);
+		ck_assert_msg(e == cases[i].e, "case %zu: %s", i, err_name(e));
+		if (e == ERR_OK)
+			continue;
+		ck_assert_msg(strstr(err_detail(e), cases[i].says) != NULL &&
+			strstr(err_detail(e), number) != NULL &&
+			strstr(err_detail(e), cases[i].message) != NULL,
+		    "case %zu: %s", i, err_detail(e));
+	}
 }
 END_TEST
 
@@ -274,6 +338,7 @@ node_tests(void)
 	tcase_add_checked_fixture(t, up, down);
 	tcase_add_test(t, handshake);
 	tcase_add_test(t, broadcast);
+	tcase_add_test(t, refusals);
 	tcase_add_test(t, broadcast_detail);
 	tcase_add_test(t, fetch_tx);
 	tcase_add_test(t, fetch_another);
