@@ -5,6 +5,7 @@
 
 #define MAX_BLOCK_TXS    65536
 #define ATOMIC_CONTAINER 120
+#define ID_TEXT_MAX      90 /* base58 of 64 bytes */
 
 void
 ledger_block_bytes(const struct ledger_block *b, const struct tx_id *ids,
@@ -83,6 +84,7 @@ log_skipped(const json_t *j, enum err e)
 }
 
 struct gather {
+	const struct ledger_dialect *dialect;
 	struct ledger_tx ***tx;
 	size_t *n;
 	bool skip; /* transactions that we cannot check */
@@ -94,7 +96,7 @@ gather_data(struct gather *g, const json_t *j, struct tx_id *out_id)
 {
 	struct ledger_tx *tx = NULL;
 	enum ledger_tx_flaw flaw;
-	enum err e = ledger_tx_read_chain(j, &tx, &flaw);
+	enum err e = ledger_tx_read_chain(g->dialect, j, &tx, &flaw);
 
 	if (e && g->skip && may_skip(e, flaw)) {
 		log_skipped(j, e);
@@ -145,9 +147,10 @@ gather_one(struct gather *g, const json_t *j, struct tx_id *out_id)
 }
 
 enum err
-ledger_txs_read(const json_t *array, struct ledger_tx ***tx, size_t *n)
+ledger_txs_read(const struct ledger_dialect *d, const json_t *array,
+    struct ledger_tx ***tx, size_t *n)
 {
-	struct gather g = { tx, n, true, 0 };
+	struct gather g = { d, tx, n, true, 0 };
 	struct tx_id id;
 	enum err e = ERR_OK;
 
@@ -164,23 +167,41 @@ ledger_txs_read(const json_t *array, struct ledger_tx ***tx, size_t *n)
 	return e;
 }
 
+void
+ledger_block_id(struct js *r, const char *name, struct sig *out)
+{
+	const char *s = js_text(r, name, ID_TEXT_MAX);
+	size_t n;
+
+	memset(out, 0, sizeof(*out));
+	if (r->err == ERR_OK &&
+	    (text58_read_any(s, out->b, sizeof(out->b), &n) != ERR_OK ||
+		(n != LEDGER_SHORT_ID && n != sizeof(out->b))))
+		r->err = err_say(ERR_FORMAT, "'%s' is no id of a block", name);
+}
+
 static enum err
-read_head(struct js *r, struct ledger_block *b)
+read_head(struct js *r, const struct ledger_dialect *d, struct ledger_block *b)
 {
 	b->height = (uint64_t)js_int(r, "height", 1, INT64_MAX);
 	b->time = js_int(r, "timestamp", 0, INT64_MAX);
-	JS_58(r, "signature", &b->id);
-	JS_58(r, "reference", &b->reference);
+	d->block_id(r, &b->id);
+	ledger_block_id(r, "reference", &b->reference);
 	if (js_has(r, "generatorPublicKey"))
 		JS_58(r, "generatorPublicKey", &b->generator);
 	return r->err;
 }
 
 static enum err
-read_txs(struct js *r, struct ledger_block *b, bool pinned, struct buf *ids)
+read_txs(struct js *r, const struct ledger_dialect *d, struct ledger_block *b,
+    bool pinned, struct buf *ids)
 {
-	const json_t *txs = js_array(r, "transactions", MAX_BLOCK_TXS);
-	struct gather g = { &b->tx, &b->ntx, !pinned, b->height };
+	/* some nodes leave the list out where it is empty */
+	bool none = js_int_opt(r, "transactionCount", 0, INT64_MAX, 1) == 0 &&
+	    !js_has(r, "transactions");
+	const json_t *txs = none ? NULL :
+				   js_array(r, "transactions", MAX_BLOCK_TXS);
+	struct gather g = { d, &b->tx, &b->ntx, !pinned, b->height };
 	struct tx_id id;
 	enum err e = r->err;
 
@@ -223,8 +244,8 @@ check_signature(struct ledger_block *b, const struct pubkey *generator,
 }
 
 enum err
-ledger_block_read(const json_t *json, const struct pubkey *generator,
-    struct ledger_block **out)
+ledger_block_read_as(const struct ledger_dialect *d, const json_t *json,
+    const struct pubkey *generator, struct ledger_block **out)
 {
 	CLEANUP(ledger_block_free) struct ledger_block *b = NULL;
 	CLEANUP_BUF struct buf ids = { 0 };
@@ -235,13 +256,20 @@ ledger_block_read(const json_t *json, const struct pubkey *generator,
 	if (b == NULL)
 		return ERR_NOMEM;
 	js_init(&r, json);
-	e = read_head(&r, b);
+	e = read_head(&r, d, b);
 	if (e == ERR_OK)
-		e = read_txs(&r, b, generator != NULL, &ids);
+		e = read_txs(&r, d, b, generator != NULL, &ids);
 	if (e == ERR_OK && generator)
 		e = check_signature(b, generator, &ids);
 	if (e)
 		return e;
 	*out = TAKE(b);
 	return ERR_OK;
+}
+
+enum err
+ledger_block_read(const json_t *json, const struct pubkey *generator,
+    struct ledger_block **out)
+{
+	return ledger_block_read_as(&ledger_enterprise, json, generator, out);
 }

@@ -9,33 +9,6 @@
 
 #define TX_OVERHEAD 512
 
-enum err
-ledger_follow_get(
-    struct ledger_follower *f, size_t max, json_t **out, const char *fmt, ...)
-{
-	char path[96];
-	va_list ap;
-
-	va_start(ap, fmt);
-	(void)vsnprintf(path, sizeof(path), fmt, ap);
-	va_end(ap);
-	return ledger_node_get(f->node, path, max, &f->stop, out);
-}
-
-static enum err
-read_tip(struct ledger_follower *f)
-{
-	CLEANUP_JS json_t *j = NULL;
-	struct js r;
-	enum err e = ledger_follow_get(f, 0, &j, "/blocks/height");
-
-	if (e)
-		return e;
-	js_init(&r, j);
-	f->tip = (uint64_t)js_int(&r, "height", 0, INT64_MAX);
-	return r.err;
-}
-
 static enum err
 moved(void)
 {
@@ -48,13 +21,10 @@ ledger_follow_fetch(struct ledger_follower *f, const struct ledger_mark *m,
 {
 	CLEANUP(ledger_block_free) struct ledger_block *b = NULL;
 	CLEANUP_JS json_t *j = NULL;
-	const struct ledger_node *n = f->node;
-	enum err e = ledger_follow_get(f, LEDGER_BLOCKS_ANSWER, &j,
-	    "/blocks/at/%llu", (unsigned long long)m->height);
+	enum err e = ledger_node_blocks(f->node, m->height, 1, &f->stop, &j);
 
 	if (e == ERR_OK)
-		e = ledger_block_read(
-		    j, n->has_generator ? &n->generator : NULL, &b);
+		e = ledger_node_block(f->node, json_array_get(j, 0), &b);
 	if (e)
 		return e;
 	if (b->height != m->height || !ID_EQ(&b->id, &m->id))
@@ -68,7 +38,7 @@ check_first(const struct ledger_follower *f, const struct ledger_block *b)
 {
 	struct chain chain;
 
-	seal_chain_make(f->node->chain.b[0], b->id.b, sizeof(b->id.b), &chain);
+	ledger_chain_of(f->node->chain.b[0], &b->id, &chain);
 	if (ID_EQ(&chain, &f->node->chain))
 		return ERR_OK;
 	return err_say(ERR_FORK,
@@ -178,9 +148,7 @@ static enum err
 take_block(struct ledger_follower *f, const json_t *j, struct ledger_mark *at)
 {
 	CLEANUP(ledger_block_free) struct ledger_block *b = NULL;
-	const struct ledger_node *n = f->node;
-	enum err e = ledger_block_read(
-	    j, n->has_generator ? &n->generator : NULL, &b);
+	enum err e = ledger_node_block(f->node, j, &b);
 
 	if (e == ERR_OK)
 		e = check_link(f, at, b);
@@ -207,21 +175,12 @@ take_blocks(struct ledger_follower *f, struct ledger_mark *at)
 		uint64_t from = at->height + 1, left = f->tip - at->height;
 		uint64_t n = left < range ? left : range;
 
-		e = ledger_follow_get(f, LEDGER_BLOCKS_ANSWER, &j,
-		    "/blocks/seq/%llu/%llu", (unsigned long long)from,
-		    (unsigned long long)(from + n - 1));
+		e = ledger_node_blocks(f->node, from, n, &f->stop, &j);
 		if (e == ERR_TOOBIG && n > 1) {
 			range = n / 2;
 			e = ERR_OK;
 			continue;
 		}
-		/* heights above the tip are left out, but one must be there */
-		if (e == ERR_OK &&
-		    (!json_is_array(j) || json_array_size(j) == 0 ||
-			json_array_size(j) > n))
-			e = err_say(ERR_FORMAT,
-			    "the node does not answer the blocks from %llu on",
-			    (unsigned long long)from);
 		for (size_t i = 0; e == ERR_OK && i < json_array_size(j); i++)
 			e = take_block(f, json_array_get(j, i), at);
 	}
@@ -234,8 +193,8 @@ take_pool(struct ledger_follower *f)
 	CLEANUP_JS json_t *j = NULL;
 	struct ledger_tx **tx = NULL;
 	size_t n = 0;
-	enum err e = ledger_follow_get(
-	    f, LEDGER_BLOCKS_ANSWER, &j, "/transactions/unconfirmed");
+	enum err e = ledger_node_get(f->node, "/transactions/unconfirmed",
+	    LEDGER_BLOCKS_ANSWER, &f->stop, &j);
 
 	if (e == ERR_NOTFOUND) /* this kind of node does not show it */
 		return ERR_OK;
@@ -247,7 +206,7 @@ take_pool(struct ledger_follower *f)
 		return ERR_OK;
 	}
 	if (e == ERR_OK)
-		e = ledger_txs_read(j, &tx, &n);
+		e = ledger_txs_read(f->node->dialect, j, &tx, &n);
 	if (e == ERR_OK)
 		e = give_pending(f, tx, n);
 	ledger_txs_free(tx, n);
@@ -259,7 +218,7 @@ static enum err
 catch_up(struct ledger_follower *f)
 {
 	struct ledger_mark at;
-	enum err e = read_tip(f);
+	enum err e = ledger_node_height(f->node, &f->stop, &f->tip);
 
 	if (e == ERR_OK)
 		e = ledger_follow_find(f);

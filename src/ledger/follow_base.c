@@ -67,27 +67,12 @@ ledger_follow_fork(struct ledger_follower *f, const struct ledger_mark *m)
 		(unsigned long long)m->height, TEXT58(&m->id));
 }
 
-/* The id of the block that the node has at ${height}. */
-static enum err
-id_at(struct ledger_follower *f, uint64_t height, struct sig *out)
-{
-	CLEANUP_JS json_t *j = NULL;
-	struct js r;
-	enum err e = ledger_follow_get(
-	    f, 0, &j, "/blocks/headers/at/%llu", (unsigned long long)height);
-
-	if (e)
-		return e;
-	js_init(&r, j);
-	JS_58(&r, "signature", out);
-	return r.err;
-}
-
 static enum err
 check_base(struct ledger_follower *f)
 {
 	struct ledger_mark there = f->base;
-	enum err e = id_at(f, there.height, &there.id);
+	enum err e = ledger_node_id_at(
+	    f->node, there.height, &f->stop, &there.id);
 
 	if (e == ERR_NOTFOUND)
 		return ledger_follow_fork(f, &f->base);
@@ -120,7 +105,7 @@ walk_back(struct ledger_follower *f)
 		struct ledger_held *h = &f->held[f->nheld - 1];
 		struct sig id;
 
-		e = id_at(f, h->at.height, &id);
+		e = ledger_node_id_at(f->node, h->at.height, &f->stop, &id);
 		if (e == ERR_OK && ID_EQ(&id, &h->at.id))
 			break;
 		if (e != ERR_OK && e != ERR_NOTFOUND)

@@ -17,146 +17,13 @@
 #include "base/ids.h"
 #include "base/js.h"
 #include "http/http.h"
+#include "ledger/tx.h"
 #include "seal/seal.h"
-
-/* ---- transactions: ledger/tx.c, ledger/tx_json.c ---- */
-
-#define LEDGER_MAX_ENTRIES 100
-#define LEDGER_MAX_TX      150000 /* of ours; a node takes 153 600 */
-#define LEDGER_MAX_TX_ANY  153600 /* of anybody's, full bytes */
-#define LEDGER_MAX_VALUE   32767
-#define LEDGER_MAX_KEY     300 /* UTF-8 bytes of 100 UTF-16 units */
-
-enum ledger_value { /* as on the wire */
-	LEDGER_INTEGER = 0,
-	LEDGER_BOOLEAN = 1,
-	LEDGER_BINARY = 2,
-	LEDGER_STRING = 3,
-};
-
-struct ledger_entry {
-	char *key; /* UTF-8, owned by the transaction */
-	enum ledger_value type;
-	int64_t number; /* INTEGER, BOOLEAN */
-	uint8_t *value; /* BINARY, STRING; owned */
-	size_t len;
-};
-
-struct ledger_tx {
-	uint8_t version; /* 1, 2; 3 only read */
-	struct pubkey sender, author;
-	size_t nentries;
-	struct ledger_entry *entry;
-	int64_t timestamp, fee;
-	bool has_asset;
-	uint8_t asset[32];
-	uint8_t badge; /* v3: 0 none, 1 without, 2 with trusted sender */
-	uint8_t trusted[26];
-	struct sig proof;
-	struct tx_id id; /* filled in by encode, sign, read */
-	uint64_t height; /* 0: unconfirmed or unknown */
-	struct buf body; /* the signed bytes */
-};
-
-/**
- * ledger_tx_new(out):
- * Make an empty version 2 transaction.
- */
-enum err ledger_tx_new(struct ledger_tx **out) must_check;
-
-/**
- * ledger_tx_free(tx):
- * NULL is allowed.
- */
-void ledger_tx_free(struct ledger_tx *tx);
-DEFINE_CLEANUP(struct ledger_tx *, ledger_tx_free);
-
-/**
- * ledger_tx_binary(tx, key, p, n):
- * Add a binary entry (copied).
- * Errors: TOOBIG, INVAL (key), NOMEM.
- */
-enum err ledger_tx_binary(
-    struct ledger_tx *tx, const char *key, const void *p, size_t n) must_check;
-
-/**
- * ledger_tx_encode(tx):
- * Fill in body and id.
- * Errors: TOOBIG (entries, value, whole), INVAL (key empty, twice), NOMEM.
- */
-enum err ledger_tx_encode(struct ledger_tx *tx) must_check;
-
-/**
- * ledger_tx_full_size(tx):
- * Return the length of the full bytes (0x00 || body || proofs).
- */
-size_t ledger_tx_full_size(const struct ledger_tx *tx);
-
-/**
- * ledger_tx_sign(tx, id):
- * Set sender and author to ${id}, encode, sign.
- */
-enum err ledger_tx_sign(
-    struct ledger_tx *tx, const struct seal_identity *id) must_check;
-
-/**
- * ledger_tx_json(tx, chain_byte, out):
- * Return the JSON of a broadcast or answer (with id, sender, author; height if
- * known), a new reference.
- */
-enum err ledger_tx_json(
-    const struct ledger_tx *tx, uint8_t chain_byte, json_t **out) must_check;
-
-/**
- * ledger_tx_read(json, out):
- * Rebuild a data transaction (type 12, versions 1-3) from its JSON, check
- * limits, id (if given) and signature.
- * Errors: FORMAT, UNSUPPORTED (another type), FORGED (id or signature).
- */
-enum err ledger_tx_read(const json_t *json, struct ledger_tx **out) must_check;
-
-/* What a node must tell apart when it answers a broadcast. */
-enum ledger_tx_flaw {
-	LEDGER_FLAW_NONE,
-	LEDGER_FLAW_JSON,   /* wrong member types: 400/1 */
-	LEDGER_FLAW_BIG,    /* 400/10 */
-	LEDGER_FLAW_KEY,    /* invalid public key: 400/108 */
-	LEDGER_FLAW_PROOF,  /* not one proof, or a wrong signature: 400/112 */
-	LEDGER_FLAW_CUSTOM, /* duplicate or empty keys, version: 400/199 */
-};
-
-/**
- * ledger_tx_read_strict(json, out, out_flaw):
- * As ledger_tx_read(), and tell a node which answer is due.  Members id and
- * height are ignored, as nodes do.
- */
-enum err ledger_tx_read_strict(const json_t *json, struct ledger_tx **out,
-    enum ledger_tx_flaw *out_flaw) must_check;
-
-/* Entries of ours: "cfs1." + base58(16 bytes) */
-
-/**
- * ledger_entry_name(key, out):
- * Write the entry key's text into ${out}.
- */
-const char *ledger_entry_name(const struct entry_key *key, struct text58 *out);
-
-/**
- * ledger_entry_read(name, out):
- * Errors: FORMAT (not an entry of ours).
- */
-enum err ledger_entry_read(const char *name, struct entry_key *out) must_check;
-
-/**
- * ledger_entry_find(tx, key):
- * Return the entry with our key ${key}, borrowed, or NULL.
- */
-const struct ledger_entry *ledger_entry_find(
-    const struct ledger_tx *tx, const struct entry_key *key);
 
 /* ---- the node's REST API: ledger/node.c ---- */
 
 struct ledger_node_opts {
+	const struct ledger_dialect *dialect; /* NULL: Waves Enterprise */
 	const char *url;
 	const char *api_key;              /* NULL: none */
 	const char *ca_file, *pinned_key; /* TLS */
@@ -183,11 +50,18 @@ DEFINE_CLEANUP(struct ledger_node *, ledger_node_free);
 
 /**
  * ledger_node_handshake(n):
- * Check chain id byte, crypto type and the id of block 1 against the chain.
- * Errors: FORK (another chain, named), UNSUPPORTED (crypto type), UNREACHABLE,
- * TIMEOUT, FORMAT.
+ * Check dialect, chain id byte, crypto type and the id of block 1 against the
+ * configuration; learn the fees.
+ * Errors: FORK (another chain, named), UNSUPPORTED (crypto type), CONFIG
+ * (dialect), UNREACHABLE, TIMEOUT, FORMAT.
  */
 enum err ledger_node_handshake(struct ledger_node *n) must_check;
+
+/**
+ * ledger_node_fee(n, out):
+ * The fees that the handshake learned; false before the first one.
+ */
+bool ledger_node_fee(struct ledger_node *n, struct ledger_fee *out);
 
 /**
  * ledger_node_broadcast(n, json, id):
@@ -221,7 +95,9 @@ void ledger_node_wait(struct ledger_node *n, uint64_t height, int64_t ms,
 
 struct ledger_block {
 	uint64_t height;
-	struct sig id, reference; /* reference: id of the parent */
+	struct sig id,
+	    reference; /* reference: id of the parent; an id of 32
+			  bytes (public Waves) is followed by zeros */
 	int64_t time;
 	struct pubkey generator; /* zero if the node does not say */
 	size_t ntx; /* data transactions, in order, type 120 opened */
@@ -338,8 +214,9 @@ struct ledger_outbox_opts {
 	const char *dir;
 	const struct seal_identity *id; /* signs; borrowed */
 	struct chain chain;
-	uint8_t version; /* of transactions: 1 or 2 */
-	int64_t fee;
+	const struct ledger_dialect *dialect; /* NULL: Waves Enterprise */
+	uint8_t version; /* of transactions: 1 or 2, if the dialect has it */
+	int64_t fee;     /* of each; -1: by the rule of ledger_outbox_fee() */
 };
 
 /*
@@ -361,6 +238,13 @@ enum err ledger_outbox_open(const struct ledger_outbox_opts *opts,
  */
 void ledger_outbox_close(struct ledger_outbox *o);
 DEFINE_CLEANUP(struct ledger_outbox *, ledger_outbox_close);
+
+/**
+ * ledger_outbox_fee(o, rule):
+ * Keep the rule by which fees are paid from now on.
+ */
+enum err ledger_outbox_fee(
+    struct ledger_outbox *o, const struct ledger_fee *rule) must_check;
 
 /* A draft: an open write on the outbox.  All of it or nothing is kept. */
 struct ledger_draft;

@@ -18,6 +18,30 @@
 #define LEDGER_HELD          (32 << 20) /* bytes of blocks not final */
 #define LEDGER_MAX_DEPTH     1000
 #define LEDGER_PROOF_BYTES   70 /* 0x00, proofs 0x01, u16 1, u16 64, 64 */
+#define LEDGER_FEE_ANY       1000000000000 /* that a node may ask */
+#define LEDGER_SHORT_ID      32            /* of a block of public Waves */
+
+/* ---- dialect.c ---- */
+
+struct ledger_node;
+
+struct ledger_dialect {
+	const char *name;
+	bool author;           /* stands in the JSON */
+	uint8_t writes, reads; /* versions of transactions, from 1 on */
+	struct ledger_fee fee; /* unless a node says another */
+	/* who sent it, in the body */
+	void (*head)(struct buf *b, const struct ledger_tx *tx);
+	/* how many bytes a fee is counted by; the body is there */
+	size_t (*paid)(const struct ledger_tx *tx);
+	/* network, chain id and fees of a node against the configuration */
+	enum err (*meet)(struct ledger_node *n);
+	/* the id in a block's JSON */
+	void (*block_id)(struct js *r, struct sig *out);
+};
+
+/* What ${tx}, which has a body, costs by ${rule}. */
+int64_t ledger_fee(const struct ledger_fee *rule, const struct ledger_tx *tx);
 
 /* ---- tx.c, tx_read.c ---- */
 
@@ -33,12 +57,14 @@ size_t ledger_entry_size(const char *key, size_t value_len);
  * have replaced a proof's S by S + L, which nodes accept and which leaves the
  * id as it is: it is turned back, lest a stranger could hide a transaction.
  */
-enum err ledger_tx_read_chain(const json_t *json, struct ledger_tx **out,
+enum err ledger_tx_read_chain(const struct ledger_dialect *d,
+    const json_t *json, struct ledger_tx **out,
     enum ledger_tx_flaw *out_flaw) must_check;
 
 /* ---- node_call.c ---- */
 
 struct ledger_node {
+	const struct ledger_dialect *dialect;
 	struct http_client *http;
 	char *url;      /* without a slash at the end */
 	char *key_line; /* "X-API-Key: ...", or NULL */
@@ -46,6 +72,11 @@ struct ledger_node {
 	bool has_generator;
 	struct pubkey generator;
 	bool no_wait; /* atomic: the node has no long poll */
+	bool no_seq;  /* atomic: it has no ranges of blocks */
+
+	pthread_mutex_t lock; /* guards all below */
+	bool has_fee;
+	struct ledger_fee fee;
 };
 
 struct ledger_ask {
@@ -98,7 +129,39 @@ struct ledger_refusal {
 const struct ledger_refusal *ledger_refusal(
     const struct ledger_told *told, const char *id);
 
+/* ---- node_chain.c: what a follower asks ---- */
+
+/* The height of the node's newest block. */
+enum err ledger_node_height(struct ledger_node *n, const volatile bool *cancel,
+    uint64_t *out) must_check;
+
+/*
+ * The id of block ${height}, as the node says.
+ * Errors: NOTFOUND (no such block).
+ */
+enum err ledger_node_id_at(struct ledger_node *n, uint64_t height,
+    const volatile bool *cancel, struct sig *out) must_check;
+
+/*
+ * The JSON of at least one and at most ${count} blocks from ${from} on, an
+ * array; fewer where the chain ends or the node has no ranges.
+ * Errors: TOOBIG (ask for fewer), NOTFOUND (no such block), FORMAT.
+ */
+enum err ledger_node_blocks(struct ledger_node *n, uint64_t from,
+    uint64_t count, const volatile bool *cancel, json_t **out) must_check;
+
+/* Read and check a block as this node's network makes them. */
+enum err ledger_node_block(const struct ledger_node *n, const json_t *json,
+    struct ledger_block **out) must_check;
+
+/* The chain that begins with block ${id}. */
+void ledger_chain_of(
+    uint8_t chain_byte, const struct sig *id, struct chain *out);
+
 /* ---- node.c ---- */
+
+/* Keep what the handshake learned. */
+void ledger_node_fee_set(struct ledger_node *n, const struct ledger_fee *fee);
 
 /* As ledger_node_broadcast(), with what becomes of a refused one. */
 enum err ledger_node_send(struct ledger_node *n, const char *json,
@@ -114,10 +177,18 @@ void ledger_nap(int64_t ms, const volatile bool *cancel);
  * Append the readable data transactions of a JSON array (pool or container)
  * to the ${n} at ${tx}.
  */
-enum err ledger_txs_read(
-    const json_t *array, struct ledger_tx ***tx, size_t *n) must_check;
+enum err ledger_txs_read(const struct ledger_dialect *d, const json_t *array,
+    struct ledger_tx ***tx, size_t *n) must_check;
 
 void ledger_txs_free(struct ledger_tx **tx, size_t n);
+
+/* Read a block's id, 32 or 64 bytes, from a member. */
+void ledger_block_id(struct js *r, const char *name, struct sig *out);
+
+/* ledger_block_read() of any dialect. */
+enum err ledger_block_read_as(const struct ledger_dialect *d,
+    const json_t *json, const struct pubkey *generator,
+    struct ledger_block **out) must_check;
 
 /* ---- follow.c, follow_run.c ---- */
 
@@ -158,10 +229,6 @@ struct ledger_follower {
 	pthread_t thread;
 	volatile bool stop, kicked; /* written atomically */
 };
-
-/* GET, as printf says. */
-enum err ledger_follow_get(struct ledger_follower *f, size_t max, json_t **out,
-    const char *fmt, ...) must_check __attribute__((format(printf, 4, 5)));
 
 /* Fetch and check block ${m}. Errors: NOTFOUND; BUSY (another stands there). */
 enum err ledger_follow_fetch(struct ledger_follower *f,
@@ -210,6 +277,7 @@ struct ledger_outbox {
 	struct db_table tx, wait, byid, counters, numbers, meta, load;
 	const struct seal_identity *id;
 	struct chain chain;
+	const struct ledger_dialect *dialect;
 	uint8_t version;
 	int64_t fee;
 
@@ -250,6 +318,10 @@ void ledger_load_put(struct ledger_outbox *o, struct db_txn *t,
 void ledger_load_strike(
     struct ledger_outbox *o, struct db_txn *t, struct db_val seq);
 void ledger_seq_key(uint64_t seq, uint8_t out[static 8]);
+
+/* The rule of fees as it was told last; ${t} may be NULL. */
+enum err ledger_outbox_rule(struct ledger_outbox *o, struct db_txn *t,
+    struct ledger_fee *out) must_check;
 
 /* Remove what is final for a day. */
 enum err ledger_outbox_purge(struct ledger_outbox *o) must_check;

@@ -7,51 +7,42 @@
 #define MIN_ROUND_MS    50 /* a node that answers at once is not asked faster */
 #define LONGEST_POLL_MS 60000
 
-/* {"chainId":"V","cryptoType":"WAVES",...} */
-static enum err
-check_config(struct ledger_node *n)
+void
+ledger_node_fee_set(struct ledger_node *n, const struct ledger_fee *fee)
 {
-	CLEANUP_JS json_t *j = NULL;
-	const char *chain, *crypto;
-	struct js r;
-	enum err e = ledger_node_get(n, "/node/config", 0, NULL, &j);
+	(void)pthread_mutex_lock(&n->lock);
+	n->fee = *fee;
+	n->has_fee = true;
+	(void)pthread_mutex_unlock(&n->lock);
+}
 
-	if (e)
-		return e;
-	js_init(&r, j);
-	chain = js_text(&r, "chainId", 4);
-	crypto = js_text(&r, "cryptoType", 64);
-	if (r.err)
-		return ledger_node_strange(n, r.err);
-	if (strcasecmp(crypto, "waves") != 0)
-		return err_say(ERR_UNSUPPORTED,
-		    "node %s uses cryptography '%s'; only WAVES is known",
-		    n->url, crypto);
-	if ((uint8_t)chain[0] != n->chain.b[0] || chain[1] != '\0')
-		return err_say(ERR_FORK,
-		    "node %s is on chain '%s', not on '%c'; check its address",
-		    n->url, chain, n->chain.b[0]);
-	return ERR_OK;
+bool
+ledger_node_fee(struct ledger_node *n, struct ledger_fee *out)
+{
+	bool has;
+
+	(void)pthread_mutex_lock(&n->lock);
+	*out = n->fee;
+	has = n->has_fee;
+	(void)pthread_mutex_unlock(&n->lock);
+	return has;
 }
 
 enum err
 ledger_node_handshake(struct ledger_node *n)
 {
-	CLEANUP_JS json_t *j = NULL;
 	struct chain chain;
 	struct sig id;
-	struct js r;
-	enum err e = check_config(n);
+	enum err e = n->dialect->meet(n);
 
-	if (e == ERR_OK)
-		e = ledger_node_get(n, "/blocks/headers/at/1", 0, NULL, &j);
 	if (e)
 		return e;
-	js_init(&r, j);
-	JS_58(&r, "signature", &id);
-	if (r.err)
-		return ledger_node_strange(n, r.err);
-	seal_chain_make(n->chain.b[0], id.b, sizeof(id.b), &chain);
+	e = ledger_node_id_at(n, 1, NULL, &id);
+	if (e == ERR_FORMAT)
+		return ledger_node_strange(n, e);
+	if (e)
+		return e;
+	ledger_chain_of(n->chain.b[0], &id, &chain);
 	if (!ID_EQ(&chain, &n->chain))
 		return err_say(ERR_FORK,
 		    "node %s has another chain, %s; check its address and "
@@ -129,7 +120,7 @@ ledger_node_tx(
 	if (pool)
 		e = get_tx(n, "/transactions/unconfirmed/info/", id, &j);
 	if (e == ERR_OK)
-		e = ledger_tx_read_chain(j, &tx, &flaw);
+		e = ledger_tx_read_chain(n->dialect, j, &tx, &flaw);
 	if (e)
 		return e;
 	if (!ID_EQ(&tx->id, id))

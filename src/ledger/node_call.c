@@ -19,6 +19,9 @@ fill(struct ledger_node *n, const struct ledger_node_opts *o)
 {
 	size_t len;
 
+	(void)pthread_mutex_init(&n->lock, NULL);
+	n->dialect = o->dialect ? o->dialect : &ledger_enterprise;
+	n->fee = n->dialect->fee;
 	n->chain = o->chain;
 	n->has_generator = o->has_generator;
 	n->generator = o->generator;
@@ -66,6 +69,7 @@ ledger_node_free(struct ledger_node *n)
 		explicit_bzero(n->key_line, strlen(n->key_line));
 	free(n->key_line);
 	free(n->url);
+	(void)pthread_mutex_destroy(&n->lock);
 	free(n);
 }
 

@@ -7,6 +7,10 @@
 #define MAP_BYTES     (4ULL << 30)
 #define KEEP_FINAL_MS (24LL * 3600 * 1000)
 
+/* In the table of numbers: the rule of fees. */
+#define FEE_BASE "fee.base"
+#define FEE_MORE "fee.more"
+
 static enum err
 open_tables(struct ledger_outbox *o)
 {
@@ -45,7 +49,7 @@ ledger_outbox_open(
 	const struct db_opts db = { "outbox", VERSION, MAP_BYTES };
 	enum err e;
 
-	if (opts->version < 1 || opts->version > 2 || opts->fee < 0)
+	if (opts->version < 1 || opts->version > 2 || opts->fee < -1)
 		return err_say(ERR_INVAL,
 		    "transactions are written as version 1 or 2, with a fee "
 		    "that is not negative");
@@ -55,6 +59,7 @@ ledger_outbox_open(
 	init_sync(o);
 	o->id = opts->id;
 	o->chain = opts->chain;
+	o->dialect = opts->dialect ? opts->dialect : &ledger_enterprise;
 	o->version = opts->version;
 	o->fee = opts->fee;
 	e = db_open(opts->dir, &db, &o->db);
@@ -168,6 +173,42 @@ ledger_outbox_number(struct ledger_outbox *o, const char *name, uint64_t *out)
 	db_read(o->db, &t);
 	*out = ledger_u64_get(&t, o->numbers, name, strlen(name));
 	return t.err;
+}
+
+enum err
+ledger_outbox_fee(struct ledger_outbox *o, const struct ledger_fee *rule)
+{
+	CLEANUP_TXN struct db_txn t = { 0 };
+	struct ledger_fee old;
+	enum err e = ledger_outbox_rule(o, NULL, &old);
+
+	if (e || (old.base == rule->base && old.more == rule->more))
+		return e;
+	db_write(o->db, &t);
+	ledger_u64_put(&t, o->numbers, FEE_BASE, strlen(FEE_BASE),
+	    (uint64_t)rule->base + 1); /* 0: never told */
+	ledger_u64_put(
+	    &t, o->numbers, FEE_MORE, strlen(FEE_MORE), (uint64_t)rule->more);
+	return db_commit(&t);
+}
+
+enum err
+ledger_outbox_rule(
+    struct ledger_outbox *o, struct db_txn *t, struct ledger_fee *out)
+{
+	CLEANUP_TXN struct db_txn own = { 0 };
+	uint64_t base;
+
+	if (t == NULL)
+		db_read(o->db, t = &own);
+	base = ledger_u64_get(t, o->numbers, FEE_BASE, strlen(FEE_BASE));
+	*out = o->dialect->fee;
+	if (base) {
+		out->base = (int64_t)(base - 1);
+		out->more = (int64_t)ledger_u64_get(
+		    t, o->numbers, FEE_MORE, strlen(FEE_MORE));
+	}
+	return t->err;
 }
 
 enum err

@@ -86,12 +86,17 @@ ledger_outbox_keep(struct ledger_outbox *o, struct db_txn *t,
 {
 	CLEANUP_BUF struct buf text = { 0 };
 	CLEANUP_JS json_t *j = NULL;
+	struct ledger_fee rule;
 	struct ledger_row row;
-	enum err e;
+	enum err e = ledger_outbox_rule(o, t, &rule);
 
 	tx->timestamp = next_time(o, t);
 	tx->height = 0;
-	e = ledger_tx_sign(tx, o->id);
+	tx->fee = o->fee;
+	if (e == ERR_OK && o->fee < 0)
+		e = ledger_tx_pay(tx, &rule);
+	if (e == ERR_OK)
+		e = ledger_tx_sign(tx, o->id);
 	if (e == ERR_OK)
 		e = ledger_tx_json(tx, o->chain.b[0], &j);
 	if (e)
@@ -128,8 +133,7 @@ begin_tx(struct ledger_draft *d)
 
 	if (e)
 		return e;
-	d->tx->version = d->o->version;
-	d->tx->fee = d->o->fee;
+	ledger_tx_dialect(d->tx, d->o->dialect, d->o->version);
 	e = ledger_tx_encode(d->tx); /* empty: what all have in common */
 	d->size = ledger_tx_full_size(d->tx);
 	return e;

@@ -10,9 +10,17 @@ ledger_tx_new(struct ledger_tx **out)
 
 	if (tx == NULL)
 		return ERR_NOMEM;
-	tx->version = 2;
+	ledger_tx_dialect(tx, &ledger_enterprise, 2);
 	*out = tx;
 	return ERR_OK;
+}
+
+void
+ledger_tx_dialect(
+    struct ledger_tx *tx, const struct ledger_dialect *d, uint8_t version)
+{
+	tx->dialect = d;
+	tx->version = version < d->writes ? version : d->writes;
 }
 
 void
@@ -158,8 +166,7 @@ put_body(struct buf *b, const struct ledger_tx *tx)
 {
 	buf_u8(b, 12);
 	buf_u8(b, tx->version);
-	buf_put(b, tx->sender.b, 32);
-	buf_put(b, tx->author.b, 32);
+	tx->dialect->head(b, tx);
 	buf_u16(b, (uint16_t)tx->nentries);
 	for (size_t i = 0; i < tx->nentries; i++)
 		put_entry(b, &tx->entry[i]);
@@ -185,7 +192,7 @@ ledger_tx_encode(struct ledger_tx *tx)
 	struct seal_part part;
 	enum err e;
 
-	if (tx->version < 1 || tx->version > 3)
+	if (tx->version < 1 || tx->version > tx->dialect->reads)
 		return err_say(ERR_UNSUPPORTED,
 		    "data transaction version %d is not known", tx->version);
 	e = check_entries(tx);
@@ -204,6 +211,16 @@ ledger_tx_encode(struct ledger_tx *tx)
 	return ERR_OK;
 }
 
+enum err
+ledger_tx_pay(struct ledger_tx *tx, const struct ledger_fee *fee)
+{
+	enum err e = ledger_tx_encode(tx);
+
+	if (e == ERR_OK)
+		tx->fee = ledger_fee(fee, tx);
+	return e;
+}
+
 size_t
 ledger_tx_full_size(const struct ledger_tx *tx)
 {
@@ -215,9 +232,10 @@ ledger_tx_sign(struct ledger_tx *tx, const struct seal_identity *id)
 {
 	enum err e;
 
-	if (tx->version > 2)
-		return err_say(
-		    ERR_UNSUPPORTED, "only versions 1 and 2 are written");
+	if (tx->version > tx->dialect->writes)
+		return err_say(ERR_UNSUPPORTED,
+		    "transactions of %s are written up to version %d",
+		    tx->dialect->name, tx->dialect->writes);
 	tx->sender = *seal_identity_key(id);
 	tx->author = tx->sender;
 	e = ledger_tx_encode(tx);

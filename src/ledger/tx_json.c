@@ -91,8 +91,10 @@ ledger_tx_json(const struct ledger_tx *tx, uint8_t chain_byte, json_t **out)
 	put(&o, "id", JS_58_NEW(&tx->id));
 	put(&o, "sender", address_json(&tx->sender, chain_byte));
 	put(&o, "senderPublicKey", JS_58_NEW(&tx->sender));
-	put(&o, "author", address_json(&tx->author, chain_byte));
-	put(&o, "authorPublicKey", JS_58_NEW(&tx->author));
+	if (tx->dialect->author) {
+		put(&o, "author", address_json(&tx->author, chain_byte));
+		put(&o, "authorPublicKey", JS_58_NEW(&tx->author));
+	}
 	put(&o, "fee", json_integer(tx->fee));
 	put(&o, "timestamp", json_integer(tx->timestamp));
 	put(&o, "data", data_json(tx, &o.failed));

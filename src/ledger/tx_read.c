@@ -7,6 +7,7 @@ enum how {
 };
 
 struct in {
+	const struct ledger_dialect *dialect; /* NULL: by its members */
 	const json_t *obj;
 	struct ledger_tx *tx;
 	enum how how;
@@ -65,7 +66,11 @@ read_kind(struct in *in)
 		if (e)
 			return e;
 	}
-	if (type != 12 || v < 1 || v > 3)
+	if (in->dialect)
+		in->tx->dialect = in->dialect;
+	else if (v == 1 && !json_object_get(in->obj, "authorPublicKey"))
+		in->tx->dialect = &ledger_waves;
+	if (type != 12 || v < 1 || v > in->tx->dialect->reads)
 		return flawed(in, LEDGER_FLAW_CUSTOM,
 		    err_say(ERR_UNSUPPORTED,
 			"transaction type %lld version %lld is not known",
@@ -356,7 +361,7 @@ read_members(struct in *in)
 		e = read_number(in, "timestamp", &in->tx->timestamp);
 	if (e == ERR_OK)
 		e = read_key(in, "senderPublicKey", true, &in->tx->sender);
-	if (e == ERR_OK)
+	if (e == ERR_OK && in->tx->dialect->author)
 		e = read_key(in, "authorPublicKey", false, &in->tx->author);
 	if (e == ERR_OK)
 		e = read_asset(in);
@@ -377,11 +382,11 @@ read_height(struct in *in)
 }
 
 static enum err
-read_any(const json_t *json, enum how how, struct ledger_tx **out,
-    enum ledger_tx_flaw *out_flaw)
+read_any(const struct ledger_dialect *d, const json_t *json, enum how how,
+    struct ledger_tx **out, enum ledger_tx_flaw *out_flaw)
 {
 	CLEANUP(ledger_tx_free) struct ledger_tx *tx = NULL;
-	struct in in = { json, NULL, how, LEDGER_FLAW_NONE };
+	struct in in = { d, json, NULL, how, LEDGER_FLAW_NONE };
 	enum err e = ledger_tx_new(&tx);
 
 	if (e)
@@ -409,7 +414,7 @@ enum err
 ledger_tx_read(const json_t *json, struct ledger_tx **out)
 {
 	enum ledger_tx_flaw flaw;
-	enum err e = read_any(json, CHECK_ID, out, &flaw);
+	enum err e = read_any(NULL, json, CHECK_ID, out, &flaw);
 
 	if (e == ERR_TOOBIG)
 		return err_say(ERR_FORMAT, "%s", err_detail(e));
@@ -417,10 +422,10 @@ ledger_tx_read(const json_t *json, struct ledger_tx **out)
 }
 
 enum err
-ledger_tx_read_strict(
-    const json_t *json, struct ledger_tx **out, enum ledger_tx_flaw *out_flaw)
+ledger_tx_read_strict(const struct ledger_dialect *d, const json_t *json,
+    struct ledger_tx **out, enum ledger_tx_flaw *out_flaw)
 {
-	enum err e = read_any(json, 0, out, out_flaw);
+	enum err e = read_any(d, json, 0, out, out_flaw);
 
 	if (e == ERR_TOOBIG)
 		return err_say(ERR_FORMAT, "%s", err_detail(e));
@@ -428,8 +433,8 @@ ledger_tx_read_strict(
 }
 
 enum err
-ledger_tx_read_chain(
-    const json_t *json, struct ledger_tx **out, enum ledger_tx_flaw *out_flaw)
+ledger_tx_read_chain(const struct ledger_dialect *d, const json_t *json,
+    struct ledger_tx **out, enum ledger_tx_flaw *out_flaw)
 {
-	return read_any(json, CHECK_ID | CHAIN, out, out_flaw);
+	return read_any(d, json, CHECK_ID | CHAIN, out, out_flaw);
 }

@@ -216,7 +216,7 @@ node_post_broadcast(
 
 	if (e)
 		return bad_json(reply, e);
-	e = ledger_tx_read_strict(o.json, &o.tx, &flaw);
+	e = ledger_tx_read_strict(&ledger_enterprise, o.json, &o.tx, &flaw);
 	if (e)
 		return refuse_flaw(&o, reply, flaw, e);
 	e = prepare(&o);

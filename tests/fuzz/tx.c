@@ -78,7 +78,8 @@ try_json(const json_t *j)
 	MUST((e == ERR_OK) == (tx != NULL));
 	if (e == ERR_OK)
 		try_again(tx);
-	e = ledger_tx_read_strict(j, &strict, &flaw);
+	e = ledger_tx_read_strict(
+	    tx ? tx->dialect : &ledger_enterprise, j, &strict, &flaw);
 	MUST(e == ERR_OK || is_refusal(e));
 	MUST((e == ERR_OK) == (flaw == LEDGER_FLAW_NONE));
 	MUST(tx == NULL || strict != NULL);

@@ -200,7 +200,7 @@ on_broadcast(void *ctx, const struct http_request *req, struct http_reply *r)
 	enum err e;
 
 	OK(js_parse(req->body, req->body_len, JS_DEPTH, &j));
-	OK(ledger_tx_read_strict(j, &tx, &flaw));
+	OK(ledger_tx_read_strict(&ledger_enterprise, j, &tx, &flaw));
 	(void)pthread_mutex_lock(&f->lock);
 	if (f->nbodies < FAKE_BODIES)
 		f->body[f->nbodies++] = strndup(

@@ -285,12 +285,13 @@ START_TEST(invalid)
 	CLEANUP_JS json_t *j = valid();
 	enum ledger_tx_flaw flaw = LEDGER_FLAW_NONE;
 
-	OK(ledger_tx_read_strict(j, &tx, &flaw));
+	OK(ledger_tx_read_strict(&ledger_enterprise, j, &tx, &flaw));
 	ck_assert_int_eq(flaw, LEDGER_FLAW_NONE);
 	ledger_tx_free(TAKE(tx));
 	v->spoil(j);
 	ck_assert_msg(
-	    ledger_tx_read_strict(j, &tx, &flaw) != ERR_OK, "%s", v->name);
+	    ledger_tx_read_strict(&ledger_enterprise, j, &tx, &flaw) != ERR_OK,
+	    "%s", v->name);
 	ck_assert_msg(flaw == v->flaw, "%s: flaw %d", v->name, flaw);
 	ck_assert_ptr_null(tx);
 	ck_assert_int_ne(ledger_tx_read(j, &tx), ERR_OK);
@@ -310,7 +311,7 @@ START_TEST(read_errors)
 	set(j, "id", JS_58_NEW(&other->id));
 	FAILS(ERR_FORGED, ledger_tx_read(j, &tx));
 	/* nodes ignore what the sender says of id and address */
-	OK(ledger_tx_read_strict(j, &tx, &flaw));
+	OK(ledger_tx_read_strict(&ledger_enterprise, j, &tx, &flaw));
 	ck_assert_uint_eq(tx->height, 0);
 	ledger_tx_free(TAKE(tx));
 	json_object_del(j, "id");
