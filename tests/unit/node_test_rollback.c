@@ -139,7 +139,7 @@ END_TEST
 /* An entry that only a sponsor's list holds is not taken for the sender's. */
 START_TEST(author_is_not_sender)
 {
-	CLEANUP(ledger_tx_free) struct ledger_tx *tx = make_tx(1, 0);
+	CLEANUP(ledger_tx_free) struct ledger_tx *tx = make_tx(1, 5000);
 	CLEANUP_JS json_t *j = NULL;
 	int64_t mine;
 
