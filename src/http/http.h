@@ -92,6 +92,9 @@ struct http_listen_opts {
 	/* answers paths without a route; NULL: 404 {"code":10,...} */
 	enum err (*fallback)(void *ctx, const struct http_request *req,
 	    struct http_reply *reply);
+	/* fills in ${reply} for the error ${e}, which is to be answered with
+	 * ${reply}->status; NULL: {"code","name","detail"} */
+	enum err (*refuse)(void *ctx, enum err e, struct http_reply *reply);
 };
 
 struct http_listener;

@@ -47,16 +47,27 @@ public_detail(enum err e)
 	return tell ? err_detail(e) : err_text(e);
 }
 
-static void
-error_reply(enum err e, unsigned status, struct http_reply *r)
+/* In our own words. */
+static enum err
+plain_refuse(void *ctx, enum err e, struct http_reply *r)
 {
-	if (status == 0)
-		status = (unsigned)err_http(e);
-	if (status == MHD_HTTP_INTERNAL_SERVER_ERROR || e == ERR_NOSPACE)
+	(void)ctx;
+	return http_reply_json(r, r->status,
+	    json_pack("{s:i, s:s, s:s}", "code", (int)e, "name", err_name(e),
+		"detail", public_detail(e)));
+}
+
+static void
+error_reply(const struct http_exchange *x, enum err e, struct http_reply *r)
+{
+	const struct http_listen_opts *o = &x->l->opts;
+
+	r->status = e == x->refused ? x->refused_status : 0;
+	if (r->status == 0)
+		r->status = (unsigned)err_http(e);
+	if (r->status == MHD_HTTP_INTERNAL_SERVER_ERROR || e == ERR_NOSPACE)
 		log_error("http: a request failed: %s", err_detail(e));
-	if (http_reply_json(r, status,
-		json_pack("{s:i, s:s, s:s}", "code", (int)e, "name",
-		    err_name(e), "detail", public_detail(e))) == ERR_OK)
+	if ((o->refuse ? o->refuse : plain_refuse)(x->l->ctx, e, r) == ERR_OK)
 		return;
 	http_reply_release(r);
 	r->body = (struct buf){ 0 };
@@ -128,7 +139,7 @@ http_send(struct http_exchange *x, enum err e, struct http_reply *r)
 	if (e) {
 		http_reply_release(r);
 		*r = (struct http_reply){ .fd = -1 };
-		error_reply(e, e == x->refused ? x->refused_status : 0, r);
+		error_reply(x, e, r);
 	}
 	http_conn_waits(x, r->fd >= 0 ? r->length : r->body.len);
 	res = make_response(r);

@@ -240,6 +240,12 @@ enum err node_read_address(const struct node *n, const char *text,
     uint8_t out[static NODE_ADDRESS]) must_check;
 
 /**
+ * node_bad_address(reply, e):
+ * Answer that node_read_address() returned ${e}.
+ */
+enum err node_bad_address(struct http_reply *reply, enum err e) must_check;
+
+/**
  * node_find_block(n, t, text, reply, out_height):
  * Where the block is whose id is ${text}; 0 if ${reply} refuses it.
  */
@@ -247,11 +253,18 @@ enum err node_find_block(struct node *n, struct db_txn *t, const char *text,
     struct http_reply *reply, uint64_t *out_height) must_check;
 
 /**
- * node_read_number(text, out):
- * Read a decimal number.
- * Errors: FORMAT.
+ * node_read_int(text, min, out):
+ * Read a whole number of 32 bits that is at least ${min}, 0 or 1.
+ * Errors: FORMAT (told in a node's words).
  */
-enum err node_read_number(const char *text, uint64_t *out) must_check;
+enum err node_read_int(const char *text, int min, uint64_t *out) must_check;
+
+/**
+ * node_read_body(req, reply, out):
+ * Read a JSON object, a new reference; NULL if ${reply} refuses it.
+ */
+enum err node_read_body(const struct http_request *req,
+    struct http_reply *reply, json_t **out) must_check;
 
 /**
  * node_put_tx(n, t, id, height, out):
@@ -267,9 +280,12 @@ typedef enum err node_handler(
 /* rest_info.c */
 node_handler node_get_version, node_get_status, node_get_config, node_get_owner,
     node_get_time, node_get_permissions, node_get_wait;
+/* rest_account.c */
+node_handler node_get_addresses, node_get_balance, node_get_balances,
+    node_get_address_of, node_get_validity;
 /* rest_tx.c */
-node_handler node_get_tx, node_get_pool, node_get_pool_size, node_get_pool_tx,
-    node_get_address_txs;
+node_handler node_get_tx, node_get_no_tx, node_get_pool, node_get_pool_size,
+    node_get_pool_tx, node_get_address_txs;
 /* rest_broadcast.c */
 node_handler node_post_broadcast, node_post_fee;
 /* rest_debug.c */
@@ -280,6 +296,6 @@ node_handler node_get_data, node_get_data_key;
 node_handler node_get_height, node_get_height_of, node_get_header_at,
     node_get_header_last, node_get_header_seq, node_get_block_at,
     node_get_block_last, node_get_block_first, node_get_block,
-    node_get_block_child, node_get_block_seq;
+    node_get_block_child, node_get_block_seq, node_get_blocks_of;
 
 #endif

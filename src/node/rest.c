@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,13 +15,22 @@ static const struct http_route routes[] = {
 	{ "GET", "/node/owner", 0, node_get_owner },
 	{ "GET", "/utils/time", 0, node_get_time },
 	{ "GET", "/permissions/{}", 0, node_get_permissions },
+	{ "GET", "/permissions/{}/at/{}", 0, node_get_permissions },
 	{ "POST", "/transactions/broadcast", BODY_MAX, node_post_broadcast },
 	{ "POST", "/transactions/calculateFee", BODY_MAX, node_post_fee },
 	{ "GET", "/transactions/info/{}", 0, node_get_tx },
+	{ "GET", "/transactions/info", 0, node_get_no_tx },
+	{ "GET", "/transactions/info/", 0, node_get_no_tx },
 	{ "GET", "/transactions/unconfirmed", 0, node_get_pool },
+	{ "GET", "/transactions/unconfirmed/", 0, node_get_pool },
 	{ "GET", "/transactions/unconfirmed/size", 0, node_get_pool_size },
 	{ "GET", "/transactions/unconfirmed/info/{}", 0, node_get_pool_tx },
 	{ "GET", "/transactions/address/{}/limit/{}", 0, node_get_address_txs },
+	{ "GET", "/addresses", 0, node_get_addresses },
+	{ "GET", "/addresses/balance/{}", 0, node_get_balance },
+	{ "GET", "/addresses/balance/details/{}", 0, node_get_balances },
+	{ "GET", "/addresses/publicKey/{}", 0, node_get_address_of },
+	{ "GET", "/addresses/validate/{}", 0, node_get_validity },
 	{ "GET", "/addresses/data/{}", 0, node_get_data },
 	{ "GET", "/addresses/data/{}/{}", 0, node_get_data_key },
 	{ "GET", "/blocks/height", 0, node_get_height },
@@ -34,10 +44,47 @@ static const struct http_route routes[] = {
 	{ "GET", "/blocks/signature/{}", 0, node_get_block },
 	{ "GET", "/blocks/child/{}", 0, node_get_block_child },
 	{ "GET", "/blocks/seq/{}/{}", 0, node_get_block_seq },
+	{ "GET", "/blocks/seqext/{}/{}", 0, node_get_block_seq },
+	{ "GET", "/blocks/address/{}/{}/{}", 0, node_get_blocks_of },
 	{ "POST", "/debug/rollback", 4096, node_post_rollback },
 	{ "DELETE", "/debug/rollback-to/{}", 0, node_delete_rollback },
 	{ "GET", "/consentfs/wait", 0, node_get_wait },
 };
+
+/* What is no JSON. */
+static enum err
+say_text(struct http_reply *reply, unsigned status, const char *text)
+{
+	reply->status = status;
+	reply->type = "text/plain; charset=UTF-8";
+	buf_str(&reply->body, text);
+	return reply->body.err;
+}
+
+/* What did not come to a handler or fails in it, as nodes say it. */
+static enum err
+refuse(void *ctx, enum err e, struct http_reply *reply)
+{
+	static const struct {
+		unsigned status;
+		const char *text;
+	} texts[] = {
+		{ 400, "Illegal request-target" },
+		{ 405, "HTTP method not allowed" },
+	};
+
+	(void)ctx;
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		if (texts[i].status == reply->status)
+			return say_text(reply, reply->status, texts[i].text);
+	if (e == ERR_TOOBIG)
+		return node_refuse(reply, 611,
+		    "HttpEntity too big, max size '%d' bytes", BODY_MAX);
+	if (e == ERR_BUSY)
+		return node_refuse(reply, 640, "%s", err_text(e));
+	return http_reply_json(reply, 500,
+	    json_pack("{s:s}", "error", "There was an internal server error."));
+}
 
 /* A bare 404, as nodes answer what they do not know. */
 static enum err
@@ -58,7 +105,8 @@ node_rest_listen(struct node *n, const char *address, uint16_t port)
 		.threads = 4,
 		.max_connections = 512,
 		.idle_s = 60,
-		.fallback = no_route };
+		.fallback = no_route,
+		.refuse = refuse };
 
 	return http_listen(&o, routes, ARRAY_LEN(routes), n, &n->listener);
 }
@@ -84,15 +132,36 @@ status_of(int number)
 	return 400;
 }
 
+/* {"error":1,...} has more members than others. */
+static enum err
+wrong_json(struct http_reply *reply)
+{
+	return http_reply_json(reply, 400,
+	    json_pack("{s:i, s:s, s:n, s:{}}", "error", 1, "message",
+		"failed to parse json message", "cause", "validationErrors"));
+}
+
+/* What a request says may be no UTF-8, or be cut in the middle of a sign. */
+static void
+make_ascii(char *text)
+{
+	for (; *text; text++)
+		if (*text < ' ' || *text > '~')
+			*text = '?';
+}
+
 enum err
 node_refuse(struct http_reply *reply, int number, const char *fmt, ...)
 {
 	char text[500];
 	va_list ap;
 
+	if (number == 1)
+		return wrong_json(reply);
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	make_ascii(text);
 	return http_reply_json(reply, status_of(number),
 	    json_pack("{s:i, s:s}", "error", number, "message", text));
 }
@@ -106,6 +175,7 @@ node_refuse_tx(struct http_reply *reply, json_t *tx, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(why, sizeof(why), fmt, ap);
 	va_end(ap);
+	make_ascii(why);
 	return http_reply_json(reply, status_of(112),
 	    json_pack("{s:i, s:s+, s:O}", "error", 112, "message",
 		"State check failed. Reason: ", why, "tx", tx));
@@ -140,14 +210,64 @@ node_read_address(
 }
 
 enum err
-node_read_number(const char *text, uint64_t *out)
+node_bad_address(struct http_reply *reply, enum err e)
 {
-	size_t digits = strspn(text, "0123456789");
+	return node_refuse(reply, 102, "invalid address: %s", err_detail(e));
+}
 
-	if (digits == 0 || digits > 18 || text[digits] != '\0')
-		return err_say(ERR_FORMAT, "not a number");
-	*out = strtoull(text, NULL, 10);
+enum err
+node_read_int(const char *text, int min, uint64_t *out)
+{
+	char *end;
+	long long v;
+	size_t sign = *text == '-' || *text == '+';
+	size_t digits = strspn(text + sign, "0123456789");
+
+	errno = 0;
+	v = strtoll(text, &end, 10);
+	if (digits == 0 || text[sign + digits] != '\0' || errno ||
+	    v < INT32_MIN || v > INT32_MAX)
+		return err_say(
+		    ERR_FORMAT, "Unable to parse Integer from '%.40s'", text);
+	if (v < min)
+		return err_say(ERR_FORMAT, "'%lld' must be %s", v,
+		    min > 0 ? "positive" : "non-negative");
+	*out = (uint64_t)v;
 	return ERR_OK;
+}
+
+static bool
+is_json(const struct http_request *req)
+{
+	static const char type[] = "application/json";
+	const char *s = http_header(req, "Content-Type");
+	size_t n = sizeof(type) - 1;
+
+	return s && strncasecmp(s, type, n) == 0 &&
+	    (s[n] == '\0' || s[n] == ';' || s[n] == ' ');
+}
+
+enum err
+node_read_body(
+    const struct http_request *req, struct http_reply *reply, json_t **out)
+{
+	enum err e;
+
+	if (!is_json(req))
+		return say_text(reply, 415,
+		    "The request's Content-Type is not supported. Expected:\n"
+		    "application/json");
+	if (req->body_len == 0)
+		return say_text(
+		    reply, 400, "Request entity expected but not supplied");
+	e = js_parse(req->body, req->body_len, JS_DEPTH, out);
+	if (e == ERR_NOMEM)
+		return e;
+	if (e == ERR_OK && json_is_object(*out))
+		return ERR_OK;
+	json_decref(*out);
+	*out = NULL;
+	return wrong_json(reply);
 }
 
 enum err

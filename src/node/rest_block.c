@@ -69,16 +69,6 @@ put_block(const struct out *o, const struct node_block *b)
 /* ---- by height ---- */
 
 static enum err
-read_height(const char *s, uint64_t *out)
-{
-	enum err e = node_read_number(s, out);
-
-	if (e == ERR_OK && *out == 0)
-		e = err_say(ERR_FORMAT, "a height must be positive");
-	return e;
-}
-
-static enum err
 answer_at(const struct out *o, uint64_t height, const char *otherwise)
 {
 	struct node_block b;
@@ -92,10 +82,11 @@ static enum err
 get_at(const struct out *o, const struct http_request *req)
 {
 	uint64_t height;
-	enum err e = read_height(req->seg[0], &height);
+	enum err e = node_read_int(req->seg[0], 1, &height);
 
 	if (e)
-		return node_refuse(o->reply, 199, "%s", err_detail(e));
+		return node_refuse(
+		    o->reply, 199, "Invalid parameter: %s", err_detail(e));
 	return answer_at(o, height, "No block for this height");
 }
 
@@ -123,8 +114,19 @@ too_big(const struct out *o)
 	return node_refuse(o->reply, 10, "Too big sequences requested");
 }
 
+static bool
+is_of(const struct out *o, const struct node_block *b, const char *generator)
+{
+	uint8_t address[NODE_ADDRESS];
+	struct text58 t;
+
+	seal_address(&b->head.generator, o->n->chain_byte, address);
+	return strcmp(text58(address, sizeof(address), &t), generator) == 0;
+}
+
+/* Those of ${generator} only, unless it is NULL. */
 static enum err
-put_seq(const struct out *o, uint64_t from, uint64_t to)
+put_seq(const struct out *o, uint64_t from, uint64_t to, const char *generator)
 {
 	struct buf *out = &o->reply->body;
 	struct node_block b;
@@ -134,7 +136,9 @@ put_seq(const struct out *o, uint64_t from, uint64_t to)
 	for (uint64_t h = from; e == ERR_OK && h <= to; h++) {
 		if (!node_block_at(o->n, o->t, h, &b))
 			break;
-		if (h > from)
+		if (generator && !is_of(o, &b, generator))
+			continue;
+		if (out->len > 1)
 			buf_u8(out, ',');
 		e = put_block(o, &b);
 		if (out->len > NODE_ANSWER_MAX)
@@ -145,21 +149,43 @@ put_seq(const struct out *o, uint64_t from, uint64_t to)
 }
 
 static enum err
+read_interval(const char *const seg[2], uint64_t *from, uint64_t *to)
+{
+	enum err e = node_read_int(seg[0], 1, from);
+
+	return e ? e : node_read_int(seg[1], 1, to);
+}
+
+static enum err
 get_seq(const struct out *o, const struct http_request *req)
 {
 	uint64_t from, to;
-	enum err e;
+	enum err e = read_interval(req->seg, &from, &to);
 
-	if ((e = read_height(req->seg[0], &from)) ||
-	    (e = read_height(req->seg[1], &to)))
-		return node_refuse(o->reply, 199, "%s", err_detail(e));
+	if (e)
+		return node_refuse(
+		    o->reply, 199, "Invalid parameters: [%s]", err_detail(e));
 	if (to < from)
 		return node_refuse(o->reply, 199,
 		    "Invalid interval: end '%llu' less than start '%llu'",
 		    (unsigned long long)to, (unsigned long long)from);
 	if (to - from >= SEQ_MAX)
 		return too_big(o);
-	return put_seq(o, from, to);
+	return put_seq(o, from, to, NULL);
+}
+
+static enum err
+get_seq_of(const struct out *o, const struct http_request *req)
+{
+	uint64_t from, to;
+	enum err e = read_interval(req->seg + 1, &from, &to);
+
+	if (e)
+		return node_refuse(
+		    o->reply, 199, "Invalid parameters: [%s]", err_detail(e));
+	if (to < from || to - from >= SEQ_MAX)
+		return too_big(o);
+	return put_seq(o, from, to, req->seg[0]);
 }
 
 /* ---- by signature ---- */
@@ -271,3 +297,4 @@ ROUTE(node_get_block_first, WHOLE, get_first)
 ROUTE(node_get_block, WHOLE, get_by_signature)
 ROUTE(node_get_block_child, WHOLE, get_child)
 ROUTE(node_get_block_seq, WHOLE, get_seq)
+ROUTE(node_get_blocks_of, WHOLE, get_seq_of)

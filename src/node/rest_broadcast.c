@@ -35,7 +35,7 @@ refuse_flaw(struct offer *o, struct http_reply *reply, enum ledger_tx_flaw flaw,
 		int number;
 		const char *text; /* NULL: the cause */
 	} map[] = {
-		[LEDGER_FLAW_JSON] = { 1, "failed to parse json message" },
+		[LEDGER_FLAW_JSON] = { 1, " " },
 		[LEDGER_FLAW_BIG] = { 10, "Too big sequences requested" },
 		[LEDGER_FLAW_KEY] = { 108, NULL },
 		[LEDGER_FLAW_CUSTOM] = { 199, NULL },
@@ -198,24 +198,16 @@ prepare(struct offer *o)
 	return o->text.err;
 }
 
-static enum err
-bad_json(struct http_reply *reply, enum err e)
-{
-	if (e == ERR_NOMEM)
-		return e;
-	return node_refuse(reply, 1, "failed to parse json message");
-}
-
 enum err
 node_post_broadcast(
     void *ctx, const struct http_request *req, struct http_reply *reply)
 {
 	__attribute__((cleanup(offer_free))) struct offer o = { .n = ctx };
 	enum ledger_tx_flaw flaw = LEDGER_FLAW_NONE;
-	enum err e = js_parse(req->body, req->body_len, JS_DEPTH, &o.json);
+	enum err e = node_read_body(req, reply, &o.json);
 
-	if (e)
-		return bad_json(reply, e);
+	if (e || o.json == NULL)
+		return e;
 	e = ledger_tx_read_strict(&ledger_enterprise, o.json, &o.tx, &flaw);
 	if (e)
 		return refuse_flaw(&o, reply, flaw, e);
@@ -228,11 +220,11 @@ node_post_fee(
     void *ctx, const struct http_request *req, struct http_reply *reply)
 {
 	CLEANUP_JS json_t *j = NULL;
-	enum err e = js_parse(req->body, req->body_len, JS_DEPTH, &j);
+	enum err e = node_read_body(req, reply, &j);
 
 	(void)ctx;
-	if (e || !json_is_object(j))
-		return bad_json(reply, e);
+	if (e || j == NULL)
+		return e;
 	return http_reply_json(
 	    reply, 200, json_pack("{s:n, s:i}", "feeAssetId", "feeAmount", 0));
 }

@@ -30,17 +30,12 @@ data_row(void *ctx, struct db_val key, struct db_val value)
 
 /* An absent argument leaves ${out} as it is. */
 static enum err
-number_argument(const struct http_request *req, const char *name, uint64_t *out)
+number_argument(
+    const struct http_request *req, const char *name, int min, uint64_t *out)
 {
 	const char *s = http_query(req, name);
 
-	return s ? node_read_number(s, out) : ERR_OK;
-}
-
-static enum err
-bad_address(struct http_reply *reply, enum err e)
-{
-	return node_refuse(reply, 102, "invalid address: %s", err_detail(e));
+	return s ? node_read_int(s, min, out) : ERR_OK;
 }
 
 enum err
@@ -56,11 +51,12 @@ node_get_data(
 	enum err e;
 
 	db_read(n->db, &t);
+	if ((e = number_argument(req, "offset", 0, &w.offset)) ||
+	    (e = number_argument(req, "limit", 1, &w.limit)))
+		return node_refuse(
+		    reply, 199, "Invalid parameters: [%s]", err_detail(e));
 	if ((e = node_read_address(n, req->seg[0], address)))
-		return bad_address(reply, e);
-	if ((e = number_argument(req, "offset", &w.offset)) ||
-	    (e = number_argument(req, "limit", &w.limit)))
-		return node_refuse(reply, 199, "%s", err_detail(e));
+		return node_bad_address(reply, e);
 	buf_u8(&reply->body, '[');
 	db_walk(&t, n->t.data, DB_VAL(&address), data_row, &w);
 	buf_u8(&reply->body, ']');
@@ -82,7 +78,7 @@ node_get_data_key(
 
 	db_read(n->db, &t);
 	if ((e = node_read_address(n, req->seg[0], address)))
-		return bad_address(reply, e);
+		return node_bad_address(reply, e);
 	buf_put(&key, address, sizeof(address));
 	buf_str(&key, req->seg[1]);
 	if (key.err)

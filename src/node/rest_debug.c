@@ -62,14 +62,14 @@ node_post_rollback(
 
 	if (!is_operator(ctx, req))
 		return no_key(reply);
-	e = js_parse(req->body, req->body_len, JS_DEPTH, &j);
-	if (e == ERR_NOMEM)
+	e = node_read_body(req, reply, &j);
+	if (e || j == NULL)
 		return e;
 	keep = json_object_get(j, "returnTransactionsToUtx");
 	js_init(&r, j);
 	height = js_int(&r, "rollbackTo", INT32_MIN, INT32_MAX);
-	if (e || r.err || !json_is_boolean(keep))
-		return node_refuse(reply, 1, "failed to parse json message");
+	if (r.err || !json_is_boolean(keep))
+		return node_refuse(reply, 1, " ");
 	return roll_back(
 	    ctx, height > 0 ? (uint64_t)height : 0, json_is_true(keep), reply);
 }

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <string.h>
+
 #include "base/clock.h"
 #include "node/node_internal.h"
 
@@ -100,6 +102,16 @@ node_get_time(
 	    json_pack("{s:o, s:o}", "system", number(now), "NTP", number(now)));
 }
 
+static int64_t
+read_long(const char *s, int64_t otherwise)
+{
+	size_t digits = s ? strspn(s, "0123456789") : 0;
+
+	if (digits == 0 || digits > 18 || s[digits] != '\0')
+		return otherwise;
+	return strtoll(s, NULL, 10);
+}
+
 /* Everybody may send, nobody is banned; there are no roles to give. */
 enum err
 node_get_permissions(
@@ -107,22 +119,19 @@ node_get_permissions(
 {
 	uint8_t address[NODE_ADDRESS];
 	enum err e = node_read_address(ctx, req->seg[0], address);
+	int64_t at;
 
 	if (e)
-		return node_refuse(
-		    reply, 102, "invalid address: %s", err_detail(e));
+		return node_bad_address(reply, e);
+	at = read_long(req->nseg > 1 ? req->seg[1] : NULL, clock_wall_ms());
 	return http_reply_json(reply, 200,
-	    json_pack(
-		"{s:[], s:o}", "roles", "timestamp", number(clock_wall_ms())));
+	    json_pack("{s:[], s:o}", "roles", "timestamp", number(at)));
 }
 
 static uint64_t
 argument(const struct http_request *req, const char *name, uint64_t absent)
 {
-	const char *s = http_query(req, name);
-	uint64_t v;
-
-	return s && node_read_number(s, &v) == ERR_OK ? v : absent;
+	return (uint64_t)read_long(http_query(req, name), (int64_t)absent);
 }
 
 enum err

@@ -15,14 +15,19 @@ not_in_chain(struct http_reply *reply)
 static enum err
 read_id(const char *s, struct tx_id *out, bool *out_whole)
 {
-	uint8_t any[TEXT58_MAX_BYTES];
-	size_t n;
-	enum err e = text58_read_any(s, any, sizeof(any), &n);
+	static const char alphabet[] = "123456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+				       "abcdefghijkmnopqrstuvwxyz";
 
-	*out_whole = e == ERR_OK && n == sizeof(out->b);
-	if (*out_whole)
-		memcpy(out->b, any, n);
-	return e;
+	*out_whole = text58_read(s, out->b, sizeof(out->b)) == ERR_OK;
+	return s[strspn(s, alphabet)] ? ERR_FORMAT : ERR_OK;
+}
+
+enum err
+node_get_no_tx(
+    void *ctx, const struct http_request *req, struct http_reply *reply)
+{
+	(void)ctx, (void)req;
+	return node_refuse(reply, 101, "invalid signature");
 }
 
 enum err
@@ -208,9 +213,8 @@ node_get_address_txs(
 
 	db_read(n->db, &t);
 	if ((e = node_read_address(n, req->seg[0], address)))
-		return node_refuse(
-		    reply, 102, "invalid address: %s", err_detail(e));
-	if (node_read_number(req->seg[1], &w.limit) != ERR_OK)
+		return node_bad_address(reply, e);
+	if (node_read_int(req->seg[1], 0, &w.limit) != ERR_OK)
 		return node_refuse(reply, 199, "invalid.limit");
 	if (w.limit > ADDRESS_LIMIT)
 		return node_refuse(reply, 10, "Too big sequences requested");

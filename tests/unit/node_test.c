@@ -67,19 +67,19 @@ json_t *
 call(const char *method, long status, const char *path, const json_t *body,
     const char *header)
 {
-	const char *const headers[] = { header, NULL };
+	const char *const headers[] = { "Content-Type: application/json",
+		header, NULL };
 	CLEANUP_ANSWER struct http_answer a = { 0 };
 	CLEANUP_BUF struct buf text = { 0 };
 	char url[900];
-	struct http_call c = {
-		.method = method, .url = url, .max_answer = 40 << 20
-	};
+	struct http_call c = { .method = method,
+		.url = url,
+		.headers = headers,
+		.max_answer = 40 << 20 };
 	json_t *j = NULL;
 
 	(void)snprintf(url, sizeof(url), "http://127.0.0.1:%u%s",
 	    node_port(world.node), path);
-	if (header)
-		c.headers = headers;
 	if (body) {
 		js_print(body, &text);
 		c.body = text.p;
@@ -366,9 +366,12 @@ END_TEST
 START_TEST(broadcast_not_json)
 {
 	CLEANUP_ANSWER struct http_answer a = { 0 };
+	static const char *const headers[] = { "Content-Type: application/json",
+		NULL };
 	char url[100], big[3000];
 	struct http_call c = { .method = "POST",
 		.url = url,
+		.headers = headers,
 		.body = "{\"a\":",
 		.body_len = 5,
 		.max_answer = 1000 };

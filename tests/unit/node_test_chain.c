@@ -109,6 +109,15 @@ static const struct {
 	{ "/blocks/height/abc", 404, 301 },
 	{ "/blocks/signature/abc", 404, 301 },
 	{ "/permissions/abc", 400, 102 },
+	{ "/blocks/at/2147483648", 400, 199 },
+	{ "/blocks/seqext/1/101", 400, 10 },
+	{ "/blocks/address/abc/1/101", 400, 10 },
+	{ "/transactions/info", 400, 101 },
+	{ "/transactions/info/", 400, 101 },
+	{ "/addresses/balance/abc", 400, 102 },
+	{ "/addresses/balance/details/abc", 400, 102 },
+	{ "/addresses/publicKey/abc", 400, 108 },
+	{ "/addresses/validate/%FF", 400, 199 },
 };
 
 START_TEST(chain_odd)
@@ -337,6 +346,14 @@ START_TEST(info)
 	ck_assert_int_eq(num(get(200, "/node/status"), "blockchainHeight"), 1);
 	ck_assert_int_ge(
 	    num(get(200, "/utils/time"), "NTP"), clock_wall_ms() - 5000);
+	ck_assert_int_eq(
+	    num(get(200, "/addresses/balance/%s", address_of(world.alice)),
+		"balance"),
+	    0);
+	ck_assert_int_eq(
+	    num(get(200, "/permissions/%s/at/7", address_of(world.alice)),
+		"timestamp"),
+	    7);
 	roles = get(200, "/permissions/%s", address_of(world.alice));
 	ck_assert(json_is_array(json_object_get(roles, "roles")));
 	json_decref(get(200, "/node/version"));

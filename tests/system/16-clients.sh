@@ -1,0 +1,40 @@
+#!/bin/bash
+# The official clients against the embedded node: they sign, it accepts; we
+# sign, they verify; blocks, transactions and data read alike; what is wrong
+# gets the status and error number of a real node.
+. "$(dirname "$0")/lib.sh"
+command -v npm >/dev/null || skip "no npm"
+
+say "the official clients, pinned, in the build directory"
+clients=$BUILD_DIR/clients
+lock=$TOP/tests/clients/package-lock.json
+if ! cmp -s "$lock" "$clients/installed"; then
+	rm -rf "$clients"
+	mkdir "$clients"
+	cp "$TOP"/tests/clients/package*.json "$clients"
+	(cd "$clients" && HOME=$(getent passwd "$(id -u)" | cut -d: -f6) \
+		npm_config_cache=$clients/cache npm ci --ignore-scripts \
+		--no-audit --no-fund --no-update-notifier) >"$W/npm.out" 2>&1 ||
+		skip "npm ci: $(grep -m1 -i error "$W/npm.out")"
+	rm -rf "$clients/cache"
+	cp "$lock" "$clients/installed"
+fi
+export NODE_PATH=$clients/node_modules
+client() { # SCRIPT ARGUMENT...
+	node "$TOP/tests/clients/$1.js" "${@:2}" || fail "$1.js"
+}
+
+say "a world of ours with some transactions"
+server_init
+echo "sesame" >"$W/key"
+sed -i "s|^\[node\]|[node]\napi_key_file = $W/key|" "$W/rms/consentd.conf"
+server_start
+patient ann
+clinic a1 "Clinic A"
+consent --home "$W/a1" alias "$W/ann.card" Ann 2>/dev/null
+set=$(publish a1 "A set" "$TOP/COPYING")
+consent --home "$W/a1" ask --patient Ann --reason "checkup" >/dev/null
+consent --home "$W/ann" grant --to "Clinic A" --set "$set" --purpose TREAT --until 30d >/dev/null
+
+say "enterprise: they sign, we accept; we sign, they verify"
+client enterprise "$NODE" E sesame
