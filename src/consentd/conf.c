@@ -37,6 +37,8 @@ static const struct conf_item items[] = {
 	    "connections at once of one address" },
 	{ "rms", "idle", CONF_TIME, AT(idle), "60s", 1000, 60 * MINUTE,
 	    "a silent connection is closed after this" },
+	{ "rms", "registrations", CONF_NUM, AT(registrations), "1000", 1,
+	    1000000, "new patients an hour at most" },
 	{ "rms", "tls_cert", CONF_TEXT, AT(tls_cert), NULL, 0, 0,
 	    "PEM file with the certificate; none: in clear on loopback" },
 	{ "rms", "tls_key", CONF_TEXT, AT(tls_key), NULL, 0, 0,

@@ -18,7 +18,8 @@ struct consentd_conf {
 	int64_t block_interval, heartbeat;
 	char *api_key_file;
 	char *rms_listen, *url;
-	int64_t lease, threads, max_connections, per_address, idle;
+	int64_t lease, threads, max_connections, per_address, idle,
+	    registrations;
 	char *tls_cert, *tls_key;
 	int64_t stale_open;
 };

@@ -4,6 +4,39 @@
 #include "consentd/server_internal.h"
 
 #define MAX_SETS 100000 /* what a client takes */
+#define HOUR_MS  3600000
+
+/*
+ * As many as an hour may bring at once, then one by one: everybody can make
+ * keys and register them, and each pair is kept for good.
+ */
+static enum err
+may_register(struct server *s)
+{
+	int64_t now = clock_boot_ms(), each = HOUR_MS / s->conf.registrations;
+	int64_t until = atomic_load(&s->registered_until), next;
+
+	do {
+		next = (until > now ? until : now) + each;
+		if (next - now > HOUR_MS)
+			return err_say(ERR_BUSY,
+			    "too many patients registered within an hour; try "
+			    "again later");
+	} while (
+	    !atomic_compare_exchange_weak(&s->registered_until, &until, next));
+	return ERR_OK;
+}
+
+static enum err
+pair_of(struct server *s, const struct pubkey *patient, struct pubkey *out)
+{
+	enum err e = consentd_keys_public(s->keys, patient, out);
+
+	if (e != ERR_NOTFOUND)
+		return e;
+	e = may_register(s);
+	return e ? e : consentd_keys_make(s->keys, patient, out);
+}
 
 enum err
 consentd_post_patient(struct server *s, const struct caller *c,
@@ -20,7 +53,7 @@ consentd_post_patient(struct server *s, const struct caller *c,
 		return e;
 	e = seal_key_check(&c->key);
 	if (e == ERR_OK)
-		e = consentd_keys_make(s->keys, &c->key, &card.patient_rms);
+		e = pair_of(s, &c->key, &card.patient_rms);
 	if (e)
 		return e;
 	(void)snprintf(card.url, sizeof(card.url), "%s", s->url);

@@ -49,7 +49,9 @@ struct server {
 	pthread_mutex_t intake; /* events are taken one after the other */
 	atomic_uint refused;    /* requests, since the operator was told */
 	_Atomic int64_t refused_told; /* not again before */
-	_Atomic bool ready;           /* nothing is answered before */
+	/* boot time when registering leaves its whole allowance again */
+	_Atomic int64_t registered_until;
+	_Atomic bool ready;        /* nothing is answered before */
 	_Atomic uint64_t visible;  /* feed rows that the registry knows too */
 	_Atomic uint64_t uploaded; /* bytes of blobs received */
 };

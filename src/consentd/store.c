@@ -7,7 +7,6 @@
 
 #define MAP_BYTES (64ULL << 30)
 #define FLOOR     "floor"
-#define HELD      "held" /* the number given last: none is given twice */
 
 struct consentd_seq
 consentd_seq(uint64_t n)
@@ -39,6 +38,7 @@ plain_tables(struct consentd_store *s)
 		{ "receipts", &s->receipts },
 		{ "held", &s->held },
 		{ "held_ids", &s->held_ids },
+		{ "held_by", &s->held_by },
 		{ "seen", &s->seen },
 		{ "roots", &s->roots },
 		{ "set_blobs", &s->set_blobs },
@@ -138,99 +138,6 @@ next_seq(struct db_txn *t, struct db_table table)
 	struct db_val key, value;
 
 	return db_last(t, table, &key, &value) ? consentd_seq_read(key) + 1 : 1;
-}
-
-static struct consentd_seq
-next_held(struct consentd_store *s, struct db_txn *t)
-{
-	const struct db_val name = { HELD, strlen(HELD) };
-	struct consentd_seq seq;
-	struct db_val v;
-	uint64_t last = db_get(t, s->state, name, &v) ? consentd_seq_read(v) :
-							0;
-
-	seq = consentd_seq(last + 1);
-	db_put(t, s->state, name, DB_VAL(&seq));
-	return seq;
-}
-
-void
-consentd_store_hold(struct consentd_store *s, struct db_txn *t,
-    const struct tx_id *id, const struct buf *json)
-{
-	CLEANUP_BUF struct buf row = { 0 };
-	struct consentd_seq seq;
-	struct db_val v;
-
-	if (db_get(t, s->held_ids, DB_VAL(id), &v))
-		return;
-	buf_put(&row, id->b, sizeof(id->b));
-	buf_put(&row, json->p, json->len);
-	if (row.err || json->err) {
-		if (t->err == ERR_OK)
-			t->err = ERR_NOMEM;
-		return;
-	}
-	seq = next_held(s, t);
-	db_put(t, s->held, DB_VAL(&seq), (struct db_val){ row.p, row.len });
-	db_put(t, s->held_ids, DB_VAL(id), DB_VAL(&seq));
-}
-
-void
-consentd_store_unhold(
-    struct consentd_store *s, struct db_txn *t, const struct tx_id *id)
-{
-	struct consentd_seq seq;
-	struct db_val v;
-
-	if (!db_get(t, s->held_ids, DB_VAL(id), &v))
-		return;
-	seq = consentd_seq(consentd_seq_read(v));
-	db_del(t, s->held, DB_VAL(&seq));
-	db_del(t, s->held_ids, DB_VAL(id));
-}
-
-static enum err
-read_held(struct db_val v, struct tx_id *out_id, struct buf *out)
-{
-	struct rd r;
-
-	rd_init(&r, v.p, v.n);
-	rd_copy(&r, out_id->b, sizeof(out_id->b));
-	if (r.err)
-		return ERR_CORRUPT;
-	buf_put(out, r.p, r.left);
-	return out->err;
-}
-
-enum err
-consentd_store_held(
-    struct consentd_store *s, const struct tx_id *id, struct buf *out_json)
-{
-	CLEANUP_TXN struct db_txn t = { 0 };
-	struct tx_id same;
-	struct db_val v;
-
-	db_read(s->db, &t);
-	if (!db_get(&t, s->held_ids, DB_VAL(id), &v) ||
-	    !db_get(&t, s->held, v, &v))
-		return t.err ? t.err : ERR_NOTFOUND;
-	return read_held(v, &same, out_json);
-}
-
-enum err
-consentd_store_next_held(struct consentd_store *s, uint64_t after,
-    uint64_t *out_seq, struct tx_id *out_id, struct buf *out_json)
-{
-	CLEANUP_TXN struct db_txn t = { 0 };
-	struct consentd_seq from = consentd_seq(after + 1);
-	struct db_val key, v;
-
-	db_read(s->db, &t);
-	if (!db_next(&t, s->held, DB_VAL(&from), &key, &v))
-		return t.err ? t.err : ERR_NOTFOUND;
-	*out_seq = consentd_seq_read(key);
-	return read_held(v, out_id, out_json);
 }
 
 static void

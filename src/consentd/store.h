@@ -29,7 +29,8 @@ struct consentd_store {
 	struct db_table state;        /* name -> value */
 	struct db_table receipts;     /* seq -> JSON */
 	struct db_table held;         /* seq -> tx id || JSON */
-	struct db_table held_ids;     /* tx id -> seq */
+	struct db_table held_ids;     /* tx id -> seq, whose, how much */
+	struct db_table held_by;      /* sender -> how much */
 	struct db_table seen;         /* event id -> stage u8 || tx id */
 	struct db_table roots;        /* set id -> root */
 	struct db_table set_blobs;    /* set id || u32 number -> blob id */
@@ -69,12 +70,32 @@ enum err consentd_store_set_floor(void *s, int64_t floor) must_check;
 
 /* ---- held transactions ---- */
 
+/* Who answers for what is held. */
+enum consentd_holder {
+	CONSENTD_OF_PERSON, /* nobody: anyone can register */
+	CONSENTD_OF_HOST,   /* an accredited institution */
+};
+
+struct consentd_held_size {
+	uint64_t entries, bytes;
+};
+
+#define CONSENTD_PERSON_ENTRIES 256 /* of one person */
+#define CONSENTD_PERSON_BYTES   (1ULL << 20)
+#define CONSENTD_PERSONS_BYTES  (64ULL << 20) /* of all persons together */
+#define CONSENTD_HOST_ENTRIES   65536         /* of one host */
+#define CONSENTD_HOST_BYTES     (256ULL << 20)
+
 /**
- * consentd_store_hold(s, t, id, json):
- * Keep a transaction until it is struck off; a repeat is left alone.
+ * consentd_store_hold(s, t, tx, holder, json):
+ * Keep a transaction, ${json} is its text, until it is struck off; a repeat is
+ * left alone.
+ * Errors: BUSY (too much is held of its sender, or of all persons; end ${t}
+ * without a commit), NOMEM, those of ${t}.
  */
-void consentd_store_hold(struct consentd_store *s, struct db_txn *t,
-    const struct tx_id *id, const struct buf *json);
+enum err consentd_store_hold(struct consentd_store *s, struct db_txn *t,
+    const struct ledger_tx *tx, enum consentd_holder holder,
+    const struct buf *json) must_check;
 
 /**
  * consentd_store_unhold(s, t, id):

@@ -143,6 +143,11 @@ keep(struct server *s, const struct ledger_tx *tx, const struct batch *b)
 	CLEANUP_TXN struct db_txn t = { 0 };
 	CLEANUP_JS json_t *j = NULL;
 	CLEANUP_BUF struct buf json = { 0 };
+	struct institution_id its;
+	enum consentd_holder holder = registry_host(s->registry, &tx->sender, 0,
+					  &its) == ERR_OK ?
+	    CONSENTD_OF_HOST :
+	    CONSENTD_OF_PERSON;
 	enum err e = ledger_tx_json(tx, s->roots.chain.b[0], &j);
 
 	if (e)
@@ -152,10 +157,9 @@ keep(struct server *s, const struct ledger_tx *tx, const struct batch *b)
 		return json.err;
 	db_write(s->store->db, &t);
 	e = put_batch(s, &t, b);
-	if (e)
-		return e;
-	consentd_store_hold(s->store, &t, &tx->id, &json);
-	return db_commit(&t);
+	if (e == ERR_OK)
+		e = consentd_store_hold(s->store, &t, tx, holder, &json);
+	return e ? e : db_commit(&t);
 }
 
 /* Say whether all of it is final: nothing is to be held any more. */
@@ -298,6 +302,22 @@ is_held(struct server *s, const struct tx_id *id)
 	return db_get(&t, s->store->held_ids, DB_VAL(id), &v);
 }
 
+static enum err
+pending_locked(
+    struct server *s, const struct ledger_tx *tx, const struct batch *b)
+{
+	enum err e = b->n > 0 && !is_settled(s, b) ? keep(s, tx, b) : ERR_OK;
+
+	/* too much of one account: it counts when it is final */
+	if (e == ERR_BUSY)
+		return ERR_OK;
+	if (e == ERR_OK)
+		e = s->inner.pending(s->inner.ctx, tx);
+	if (e == ERR_OK)
+		publish_locked(s);
+	return e;
+}
+
 /* Something in the node's pool; it comes again and again. */
 static enum err
 sink_pending(void *ctx, const struct ledger_tx *tx)
@@ -312,12 +332,7 @@ sink_pending(void *ctx, const struct ledger_tx *tx)
 	if (e)
 		return e;
 	(void)pthread_mutex_lock(&s->intake);
-	if (b.n > 0 && !is_settled(s, &b))
-		e = keep(s, tx, &b);
-	if (e == ERR_OK)
-		e = s->inner.pending(s->inner.ctx, tx);
-	if (e == ERR_OK)
-		publish_locked(s);
+	e = pending_locked(s, tx, &b);
 	(void)pthread_mutex_unlock(&s->intake);
 	tell(s, before);
 	return e;

@@ -139,6 +139,8 @@ start(void)
 		.rest_key = fuzz_secret(1) };
 	const struct blobs_opts b = { .dir = part("blobs") };
 
+	MUST(consentd_conf_defaults(&server.conf) == ERR_OK);
+	server.conf.registrations = 1000000;
 	server.rms = (struct seal_identity *)(uintptr_t)fuzz_identity(RMS);
 	server.roots.chain = (struct chain){ "V" };
 	server.roots.rms_url = (char *)(uintptr_t) "https://rms.example";

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "consentd/store.h"
 #include "consentd_test.h"
 
 #include <signal.h>
@@ -342,6 +343,62 @@ START_TEST(test_node_down)
 }
 END_TEST
 
+/* While the node is away only so much is kept of one account; the others, and
+ * the account itself when the ledger has it, are not concerned. */
+START_TEST(test_held_is_limited)
+{
+	CLEANUP_MADE struct made last = { 0 }, late = { 0 }, of_host = { 0 };
+	const struct event e = { .type = EVENT_DECISION,
+		.patient = place.card.patient,
+		.u.decision = { .party = EVENT_GROUP,
+		    .group = "labs",
+		    .n = CONSENTD_PERSON_ENTRIES + 1,
+		    .effect = EVENT_REFUSE,
+		    .scope = { .all = true },
+		    .rights = EVENT_RIGHT_READ } };
+	const struct making how = { .from = place.patient };
+	const struct event_id set = { { 1 } };
+	struct inquiry_id id;
+
+	place_node(false);
+	for (unsigned i = 0; i < CONSENTD_PERSON_ENTRIES; i++) {
+		made_free(&last);
+		decide(EVENT_REFUSE, NULL, &last);
+	}
+	make_event(&e, &how, &late);
+	IS(rms_event(place.patient_c, buf_text(&late.json)), BUSY);
+	OK(rms_event(place.patient_c, buf_text(&last.json)));
+	inquire(&place.b, EVENT_ACCESS, &set, &of_host, &id);
+	OK(rms_event(place.b.c, buf_text(&of_host.json)));
+	place_node(true);
+	OK(rms_event(place.patient_c, buf_text(&last.json))); /* sent at once */
+	wait_final(&last.tx->id);
+	wait_final(&of_host.tx->id);
+	OK(rms_event(place.patient_c, buf_text(&late.json)));
+	wait_final(&late.tx->id);
+}
+END_TEST
+
+/* Who is registered may come again and again, new ones only so often. */
+START_TEST(test_registrations)
+{
+	CLEANUP_BUF struct buf conf = { 0 };
+	struct rms_card card;
+	char path[160];
+
+	(void)snprintf(path, sizeof(path), "%s/consentd.conf", place.dir);
+	OK(file_read(path, 65536, &conf));
+	buf_str(&conf, "[rms]\nregistrations = 1\n");
+	OK(file_write(path, conf.p, conf.len, 0600));
+	place_restart(SIGTERM);
+	OK(rms_register(place.patient_c, &card));
+	OK(rms_register(place.friend_c, &card));
+	IS(rms_register(place.stranger_c, &card), BUSY);
+	OK(rms_register(place.friend_c, &card));
+	OK(rms_register(place.patient_c, &card));
+}
+END_TEST
+
 TCase *
 tcase_apart(void)
 {
@@ -350,6 +407,7 @@ tcase_apart(void)
 	tcase_add_checked_fixture(tc, place_up_apart, place_down);
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, test_node_down);
+	tcase_add_test(tc, test_held_is_limited);
 	return tc;
 }
 
@@ -363,6 +421,7 @@ tcase_accredit(void)
 	tcase_add_test(tc, test_accredit_merges);
 	tcase_add_test(tc, test_end_host);
 	tcase_add_test(tc, test_second_server);
+	tcase_add_test(tc, test_registrations);
 	return tc;
 }
 

@@ -154,17 +154,40 @@ START_TEST(test_feed)
 }
 END_TEST
 
+/* Transaction ${n} of account ${of}: ${entries}, ${text}. */
+static enum err
+hold_of(unsigned n, enum consentd_holder holder, uint8_t of, size_t entries,
+    const char *text)
+{
+	CLEANUP_BUF struct buf json = { 0 };
+	CLEANUP_TXN struct db_txn txn = { 0 };
+	struct ledger_tx tx = { .nentries = entries, .sender = key_of(of) };
+	enum err e;
+
+	memset(tx.id.b, (uint8_t)n, sizeof(tx.id.b));
+	tx.id.b[31] ^= (uint8_t)(n >> 8);
+	buf_str(&json, text);
+	db_write(t.s->db, &txn);
+	e = consentd_store_hold(t.s, &txn, &tx, holder, &json);
+	return e ? e : db_commit(&txn);
+}
+
 static void
 hold(uint8_t n, const char *text)
 {
-	CLEANUP_BUF struct buf json = { 0 };
-	struct tx_id id;
-	struct db_txn txn;
+	OK(hold_of(n, CONSENTD_OF_PERSON, 1, 1, text));
+}
 
-	memset(id.b, n, sizeof(id.b));
-	buf_str(&json, text);
+static void
+unhold(unsigned n)
+{
+	struct tx_id id;
+	struct db_txn txn = { 0 };
+
+	memset(id.b, (uint8_t)n, sizeof(id.b));
+	id.b[31] ^= (uint8_t)(n >> 8);
 	db_write(t.s->db, &txn);
-	consentd_store_hold(t.s, &txn, &id, &json);
+	consentd_store_unhold(t.s, &txn, &id);
 	OK(db_commit(&txn));
 }
 
@@ -191,6 +214,52 @@ START_TEST(test_held)
 	add(2, CONSENTD_FINAL);
 	hold(3, "three");
 	OK(consentd_store_next_held(t.s, seq, &seq, &id, &json));
+}
+END_TEST
+
+/* What is refused leaves no trace, and what is struck off makes room. */
+START_TEST(test_held_of_an_account)
+{
+	OK(consentd_store_open(t.dir, t.protect, &t.s));
+	OK(hold_of(
+	    1, CONSENTD_OF_PERSON, 1, CONSENTD_PERSON_ENTRIES - 2, "most"));
+	OK(hold_of(2, CONSENTD_OF_PERSON, 1, 2, "rest"));
+	IS(hold_of(3, CONSENTD_OF_PERSON, 1, 1, "too much"), BUSY);
+	OK(hold_of(2, CONSENTD_OF_PERSON, 1, 2, "again"));
+	OK(hold_of(3, CONSENTD_OF_PERSON, 2, 1, "of another"));
+	OK(hold_of(4, CONSENTD_OF_HOST, 3, CONSENTD_HOST_ENTRIES, "host"));
+	IS(hold_of(5, CONSENTD_OF_HOST, 3, 1, "too much"), BUSY);
+	consentd_store_close(TAKE(t.s));
+
+	OK(consentd_store_open(t.dir, t.protect, &t.s));
+	IS(hold_of(6, CONSENTD_OF_PERSON, 1, 1, "too much"), BUSY);
+	unhold(2);
+	OK(hold_of(6, CONSENTD_OF_PERSON, 1, 2, "as much"));
+	IS(hold_of(7, CONSENTD_OF_PERSON, 1, 1, "too much"), BUSY);
+}
+END_TEST
+
+START_TEST(test_held_of_all)
+{
+	CLEANUP(free) char *text = malloc(CONSENTD_PERSON_BYTES + 2);
+	const unsigned all = CONSENTD_PERSONS_BYTES / CONSENTD_PERSON_BYTES;
+
+	memset(text, 'x', CONSENTD_PERSON_BYTES + 1);
+	text[CONSENTD_PERSON_BYTES + 1] = '\0';
+	OK(consentd_store_open(t.dir, t.protect, &t.s));
+	IS(hold_of(1, CONSENTD_OF_PERSON, 1, 1, text), BUSY);
+	text[CONSENTD_PERSON_BYTES] = '\0';
+	for (unsigned i = 1; i <= all; i++)
+		OK(hold_of(i, CONSENTD_OF_PERSON, (uint8_t)i, 1, text));
+	IS(hold_of(all + 1, CONSENTD_OF_PERSON, 200, 1, "x"), BUSY);
+	OK(hold_of(all + 1, CONSENTD_OF_HOST, 201, 1, text));
+	unhold(7);
+	OK(hold_of(all + 2, CONSENTD_OF_PERSON, 200, 1, "x"));
+	/* and nothing is counted that is not there */
+	for (unsigned i = 1; i <= all + 2; i++)
+		unhold(i);
+	for (unsigned i = 1; i <= all; i++)
+		OK(hold_of(i, CONSENTD_OF_PERSON, (uint8_t)i, 1, text));
 }
 END_TEST
 
@@ -283,6 +352,8 @@ tcase_store(void)
 	tcase_add_checked_fixture(tc, up, down);
 	tcase_add_test(tc, test_feed);
 	tcase_add_test(tc, test_held);
+	tcase_add_test(tc, test_held_of_an_account);
+	tcase_add_test(tc, test_held_of_all);
 	tcase_add_test(tc, test_floor_is_kept);
 	tcase_add_test(tc, test_sets);
 	tcase_add_test(tc, test_granted);
