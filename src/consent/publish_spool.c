@@ -193,13 +193,15 @@ read_sources(struct rd *r, struct consent_sources *src)
 	if (src->v == NULL)
 		return ERR_NOMEM;
 	src->cap = n;
-	for (; src->n < n && r->err == ERR_OK; src->n++) {
-		struct consent_source *one = &src->v[src->n];
+	while (src->n < n && r->err == ERR_OK) {
+		struct consent_source *one = &src->v[src->n++];
 
 		one->size = rd_u64(r);
 		one->mtime_ns = (int64_t)rd_u64(r);
 		one->path = take_text(r);
 		one->file = take_text(r);
+		if (r->err == ERR_OK && (!one->path || !one->file))
+			return ERR_NOMEM;
 		src->bytes += one->size;
 	}
 	return rd_end(r) ? ERR_CORRUPT : ERR_OK;
