@@ -68,39 +68,3 @@ consent_sets(struct consent *c)
 		consent_out(p.list);
 	return e;
 }
-
-enum err
-consent_status(struct consent *c)
-{
-	struct ledger_head head;
-	char when[CLOCK_TEXT];
-	enum err e = consent_home(c), synced;
-	struct ledger_state box;
-
-	if (e != ERR_OK)
-		return e;
-	synced = home_sync(c->home);
-	ledger_follow_head(home_follower(c->home), &head);
-	e = ledger_outbox_state(home_outbox(c->home), &box);
-	if (e != ERR_OK)
-		return e;
-	if (c->json) {
-		consent_out(json_pack("{s:I,s:I,s:I,s:I,s:I,s:s,s:s}", "height",
-		    (json_int_t)head.height, "time", (json_int_t)head.time,
-		    "waiting", (json_int_t)box.waiting, "records",
-		    (json_int_t)box.records, "since", (json_int_t)box.since,
-		    "refused", box.why, "ledger", err_name(synced)));
-		return synced;
-	}
-	printf("ledger:       %s\nheight:       %llu\nnewest block: %s\n",
-	    synced == ERR_OK ? "reachable" : err_detail(synced),
-	    (unsigned long long)head.height,
-	    head.height ? clock_text(head.time, when) : "none");
-	printf("to be sent:   %llu transactions with %llu inquiries\n",
-	    (unsigned long long)box.waiting, (unsigned long long)box.records);
-	if (box.since)
-		printf("oldest since: %s\n", clock_text(box.since, when));
-	if (box.why[0])
-		printf("refused:      %s\n", box.why);
-	return synced;
-}

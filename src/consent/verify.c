@@ -13,46 +13,33 @@ const struct opt consent_verify_opts[] = {
 
 /* ---- without a home ---- */
 
-struct roots {
-	char *node, *chain, *generator;
-	int64_t final_depth;
-	char *url, *key;
-};
-
-#define AT(field) offsetof(struct roots, field)
-
-/* client.conf as the operator hands it out */
-static const struct conf_item items[] = {
-	{ "ledger", "node", CONF_TEXT, AT(node), NULL, 0, 0, "" },
-	{ "ledger", "chain", CONF_TEXT, AT(chain), NULL, 0, 0, "" },
-	{ "ledger", "generator", CONF_TEXT, AT(generator), NULL, 0, 0, "" },
-	{ "ledger", "final_depth", CONF_NUM, AT(final_depth), "1", 1, 1000,
-	    "" },
-	{ "rms", "url", CONF_TEXT, AT(url), NULL, 0, 0, "" },
-	{ "rms", "key", CONF_TEXT, AT(key), NULL, 0, 0, "" },
-};
-
 static void
-roots_free(struct roots *r)
+roots_free(struct home_conf *c)
 {
-	conf_free(items, ARRAY_LEN(items), r);
+	conf_free(home_items, home_nitems, c);
 }
 
+/* client.conf as the operator hands it out */
 static enum err
 open_node(const char *path, struct chain *chain, struct ledger_node **out)
 {
-	__attribute__((cleanup(roots_free))) struct roots r = { 0 };
+	__attribute__((cleanup(roots_free))) struct home_conf c = { 0 };
 	struct ledger_node_opts o = { 0 };
 	enum err e;
 
-	if ((e = conf_defaults(items, ARRAY_LEN(items), &r)) ||
-	    (e = conf_read(path, items, ARRAY_LEN(items), NULL, NULL, &r)))
+	if ((e = conf_defaults(home_items, home_nitems, &c)) ||
+	    (e = conf_read(path, home_items, home_nitems, NULL, NULL, &c)))
 		return e;
-	if (r.node == NULL || r.chain == NULL ||
-	    text58_read(r.chain, chain->b, sizeof(chain->b)) != ERR_OK)
+	if (c.node == NULL || c.chain == NULL ||
+	    text58_read(c.chain, chain->b, sizeof(chain->b)) != ERR_OK)
 		return err_say(ERR_CONFIG,
 		    "'%s' names no node and chain of the ledger", path);
-	o.url = r.node;
+	o.dialect = ledger_dialect_find(c.dialect);
+	if (o.dialect == NULL)
+		return ERR_CONFIG;
+	o.url = c.node;
+	o.ca_file = c.node_ca;
+	o.pinned_key = c.node_pin;
 	o.chain = *chain;
 	e = ledger_node_new(&o, out);
 	return e ? e : ledger_node_handshake(*out);

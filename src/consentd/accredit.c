@@ -34,6 +34,9 @@ struct roll {
 	struct sig id;
 	struct event **e;
 	size_t n;
+	struct ledger_follower *follower;
+	struct tx_id mine; /* what is waited for, */
+	uint64_t found;    /* and the final block that has it; 0: none yet */
 };
 
 static void
@@ -42,6 +45,7 @@ roll_free(struct roll *r)
 	for (size_t i = 0; i < r->n; i++)
 		event_free(r->e[i]);
 	free(r->e);
+	ledger_follow_free(r->follower);
 }
 #define CLEANUP_ROLL __attribute__((cleanup(roll_free), unused))
 
@@ -103,8 +107,11 @@ read_block(void *ctx, const struct ledger_block *b)
 	struct roll *r = ctx;
 	enum err e = ERR_OK;
 
-	for (size_t i = 0; e == ERR_OK && i < b->ntx; i++)
+	for (size_t i = 0; e == ERR_OK && i < b->ntx; i++) {
 		e = read_tx(r, b->tx[i]);
+		if (ID_EQ(&b->tx[i]->id, &r->mine))
+			r->found = b->height;
+	}
 	r->height = b->height;
 	r->id = b->id;
 	return e;
@@ -125,13 +132,15 @@ static enum err
 read_roll(struct ledger_node *node, const struct consentd_roots *roots,
     struct roll *r)
 {
-	CLEANUP(ledger_follow_free) struct ledger_follower *f = NULL;
 	const struct ledger_follow_opts o = { .node = node,
-		.sink = { r, read_position, read_block, read_tx, NULL, NULL },
+		.sink = { .ctx = r,
+		    .position = read_position,
+		    .block = read_block,
+		    .pending = read_tx },
 		.final_depth = (unsigned)roots->final_depth };
-	enum err e = ledger_follow_new(&o, &f);
+	enum err e = ledger_follow_new(&o, &r->follower);
 
-	return e ? e : ledger_follow_step(f);
+	return e ? e : ledger_follow_step(r->follower);
 }
 
 static const struct event_accredit *
@@ -196,6 +205,20 @@ end_host(const struct roll *r, const char *text, int64_t now,
 	return e ? e : consentd_acc_end_host(a, &key, now);
 }
 
+/*
+ * From when it counts: readers go by the time of blocks, and a block's may be
+ * before the time of a transaction in it.
+ */
+static int64_t
+ledger_now(const struct roll *r)
+{
+	int64_t now = clock_wall_ms();
+	struct ledger_head head;
+
+	ledger_follow_head(r->follower, &head);
+	return head.height && head.time < now ? head.time : now;
+}
+
 static enum err
 merge(const struct roll *r, const struct opt_values *v,
     const struct opt_values *files, struct accreditation *a)
@@ -204,7 +227,7 @@ merge(const struct roll *r, const struct opt_values *v,
 	enum err e = ERR_OK;
 
 	for (size_t i = 0; e == ERR_OK && i < files->n; i++)
-		e = add_request(r, files->v[i], now, a);
+		e = add_request(r, files->v[i], ledger_now(r), a);
 	for (size_t i = 0; e == ERR_OK && i < v[END_HOST].n; i++)
 		e = end_host(r, v[END_HOST].v[i], now, a);
 	if (e == ERR_OK && v[NAME].n)
@@ -220,11 +243,13 @@ merge(const struct roll *r, const struct opt_values *v,
 }
 
 static enum err
-make_tx(const struct seal_identity *rms, const struct event *ev,
+make_tx(struct ledger_node *node, const struct consentd_roots *roots,
+    const struct seal_identity *rms, const struct event *ev,
     struct ledger_tx **out)
 {
 	CLEANUP(ledger_tx_free) struct ledger_tx *tx = NULL;
 	CLEANUP_BUF struct buf value = { 0 };
+	struct ledger_fee fee;
 	struct entry_key key;
 	struct text58 name;
 	enum err e;
@@ -236,9 +261,14 @@ make_tx(const struct seal_identity *rms, const struct event *ev,
 		e = ledger_tx_new(&tx);
 	if (e)
 		return e;
+	ledger_tx_dialect(tx, roots->dialect, (uint8_t)roots->tx_version);
 	tx->timestamp = clock_wall_ms();
 	e = ledger_tx_binary(
 	    tx, ledger_entry_name(&key, &name), value.p, value.len);
+	if (e == ERR_OK && roots->fee < 0 && ledger_node_fee(node, &fee))
+		e = ledger_tx_pay(tx, &fee);
+	else
+		tx->fee = roots->fee;
 	if (e == ERR_OK)
 		e = ledger_tx_sign(tx, rms);
 	if (e == ERR_OK)
@@ -247,24 +277,25 @@ make_tx(const struct seal_identity *rms, const struct event *ev,
 }
 
 static enum err
-confirm(struct ledger_node *node, const struct tx_id *id, uint64_t *out_height)
+confirm(struct ledger_node *node, struct roll *r, const struct tx_id *id)
 {
 	int64_t until = clock_boot_ms() + CONFIRM_MS;
 
+	r->mine = *id;
 	while (clock_boot_ms() < until) {
-		CLEANUP(ledger_tx_free) struct ledger_tx *tx = NULL;
-		enum err e = ledger_node_tx(node, id, &tx);
+		struct ledger_head head;
+		enum err e = ledger_follow_step(r->follower);
 
-		if (e == ERR_OK && tx->height > 0) {
-			*out_height = tx->height;
+		if (r->found)
 			return ERR_OK;
-		}
-		if (e && e != ERR_NOTFOUND)
+		if (e && !ledger_node_away(e))
 			return e;
-		clock_sleep_ms(LOOK_MS);
+		ledger_follow_head(r->follower, &head);
+		ledger_node_wait(node, head.height, LOOK_MS, NULL);
 	}
 	return err_say(ERR_PENDING,
-	    "transaction %s is with the node, but in no block yet", TEXT58(id));
+	    "transaction %s is with the node, but in no final block yet",
+	    TEXT58(id));
 }
 
 /* A server that runs is to know it too, before we say that it is done. */
@@ -292,12 +323,12 @@ await_server(const char *dir, uint64_t height)
 static enum err
 write_out(struct ledger_node *node, const struct consentd_roots *roots,
     const struct seal_identity *rms, const struct accreditation *a,
-    uint64_t *out_height)
+    struct roll *r)
 {
 	CLEANUP(ledger_tx_free) struct ledger_tx *tx = NULL;
 	CLEANUP_JS json_t *j = NULL;
 	CLEANUP_BUF struct buf json = { 0 };
-	enum err e = make_tx(rms, &a->e, &tx);
+	enum err e = make_tx(node, roots, rms, &a->e, &tx);
 
 	if (e == ERR_OK)
 		e = ledger_tx_json(tx, roots->chain.b[0], &j);
@@ -308,7 +339,7 @@ write_out(struct ledger_node *node, const struct consentd_roots *roots,
 		return json.err;
 	e = ledger_node_broadcast(node, buf_text(&json), &tx->id);
 	if (e == ERR_OK)
-		e = confirm(node, &tx->id, out_height);
+		e = confirm(node, r, &tx->id);
 	if (e == ERR_OK)
 		printf("accredited %s, transaction %s\n",
 		    TEXT58(&a->e.u.accredit.institution), TEXT58(&tx->id));
@@ -316,16 +347,15 @@ write_out(struct ledger_node *node, const struct consentd_roots *roots,
 }
 
 static enum err
-meet(const struct consentd_roots *roots, struct ledger_node **out)
+meet(const char *dir, const struct consentd_roots *roots,
+    struct ledger_node **out)
 {
-	static const struct pubkey none;
+	CLEANUP_CONF struct consentd_conf c = { 0 };
 	CLEANUP(ledger_node_free) struct ledger_node *node = NULL;
-	const struct ledger_node_opts o = { .url = roots->node_url,
-		.chain = roots->chain,
-		.has_generator = !ID_EQ(&roots->generator, &none),
-		.generator = roots->generator };
-	enum err e = ledger_node_new(&o, &node);
+	enum err e = consentd_conf_read(dir, &c);
 
+	if (e == ERR_OK)
+		e = consentd_node(&c, roots, &node);
 	if (e == ERR_OK)
 		e = ledger_node_handshake(node);
 	if (e == ERR_OK)
@@ -342,14 +372,13 @@ accredit(const struct opt_values *v, const struct opt_values *files)
 	CLEANUP_ROLL struct roll roll = { 0 };
 	CLEANUP_ACCREDITATION struct accreditation a = { 0 };
 	CLEANUP(free) char *key = file_join(v[DIR_].v[0], "rms.key");
-	uint64_t height = 0;
 	enum err e = key ? consentd_roots_read(v[DIR_].v[0], &roots) :
 			   ERR_NOMEM;
 
 	if (e == ERR_OK)
 		e = seal_identity_load(key, NULL, NULL, &rms);
 	if (e == ERR_OK)
-		e = meet(&roots, &node);
+		e = meet(v[DIR_].v[0], &roots, &node);
 	if (e)
 		return e;
 	roll.rms = *seal_identity_key(rms);
@@ -357,9 +386,10 @@ accredit(const struct opt_values *v, const struct opt_values *files)
 	if (e == ERR_OK)
 		e = merge(&roll, v, files, &a);
 	if (e == ERR_OK)
-		e = write_out(node, &roots, rms, &a, &height);
+		e = write_out(node, &roots, rms, &a, &roll);
 	if (e == ERR_OK)
-		await_server(v[DIR_].v[0], height + roots.final_depth - 1);
+		await_server(
+		    v[DIR_].v[0], roll.found + (uint64_t)roots.final_depth - 1);
 	return e;
 }
 

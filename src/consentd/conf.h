@@ -12,11 +12,14 @@
 
 #include "base/err.h"
 #include "base/ids.h"
+#include "ledger/ledger.h"
 
 struct consentd_conf {
 	char *node_listen, *chain_byte;
 	int64_t block_interval, heartbeat;
 	char *api_key_file;
+	char *node_ca, *node_pin, *node_key_file, *node_token_file;
+	int64_t fee_max;
 	char *rms_listen, *url;
 	int64_t lease, threads, max_connections, per_address, idle,
 	    registrations;
@@ -87,10 +90,11 @@ enum err consentd_url_fix(
 
 /* client.conf */
 struct consentd_roots {
+	const struct ledger_dialect *dialect;
 	char *node_url;
 	struct chain chain;
 	struct pubkey generator; /* zero: blocks of any generator */
-	int64_t final_depth;
+	int64_t final_depth, tx_version, fee;
 	char *rms_url;
 	struct pubkey rms;
 };
@@ -112,5 +116,13 @@ enum err consentd_roots_write(
  */
 void consentd_roots_free(struct consentd_roots *r);
 #define CLEANUP_ROOTS __attribute__((cleanup(consentd_roots_free), unused))
+
+/**
+ * consentd_node(c, r, out):
+ * A client of the node of client.conf.
+ * Errors: those of ledger_node_new().
+ */
+enum err consentd_node(const struct consentd_conf *c,
+    const struct consentd_roots *r, struct ledger_node **out) must_check;
 
 #endif

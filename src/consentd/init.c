@@ -12,7 +12,19 @@
 #include "node/node.h"
 #include "seal/seal.h"
 
-enum { DIR_, CHAIN_BYTE, NODE_LISTEN, RMS_LISTEN, RMS_URL, INTERVAL, NOPTS };
+enum {
+	DIR_,
+	CHAIN_BYTE,
+	NODE_LISTEN,
+	RMS_LISTEN,
+	RMS_URL,
+	INTERVAL,
+	NODE,
+	DIALECT,
+	CHAIN,
+	DEPTH,
+	NOPTS
+};
 
 static const struct opt opts[NOPTS] = {
 	[DIR_] = { "dir", "DIR", "directory to make", false },
@@ -25,6 +37,13 @@ static const struct opt opts[NOPTS] = {
 	    false },
 	[INTERVAL] = { "block-interval", "TIME",
 	    "longest wait of a transaction for its block", false },
+	[NODE] = { "node", "URL", "somebody else's node instead of our own",
+	    false },
+	[DIALECT] = { "dialect", "NAME",
+	    "its network: waves-enterprise or waves", false },
+	[CHAIN] = { "chain", "BASE58", "the chain that it is on", false },
+	[DEPTH] = { "final-depth", "N", "blocks until a block is final",
+	    false },
 };
 
 static enum err
@@ -100,8 +119,8 @@ write_roots(
 	char url[256];
 
 	(void)snprintf(url, sizeof(url), "http://%s", c->node_listen);
-	r->final_depth = 1;
-	r->node_url = strdup(url);
+	if (r->node_url == NULL)
+		r->node_url = strdup(url);
 	r->rms_url = strdup(c->url);
 	if (r->node_url == NULL || r->rms_url == NULL)
 		return ERR_NOMEM;
@@ -113,15 +132,29 @@ static const char *const made[] = { "consentd.conf", "rms.key", "node.key",
 	"keystore.key", "node", "node/node.lock", "node/lock.mdb",
 	"node/data.mdb", "client.conf" };
 
+/* A chain of our own. */
 static enum err
-make(const char *dir, const struct consentd_conf *c)
+make_node(
+    const char *dir, const struct consentd_conf *c, struct consentd_roots *r)
+{
+	CLEANUP(seal_identity_free) struct seal_identity *node = NULL;
+	CLEANUP(free) char *chain_dir = file_join(dir, "node");
+	enum err e = chain_dir ? new_key(dir, "node.key", &node) : ERR_NOMEM;
+
+	if (e == ERR_OK)
+		e = node_create(
+		    chain_dir, node, (uint8_t)c->chain_byte[0], &r->chain);
+	if (e == ERR_OK)
+		r->generator = *seal_identity_key(node);
+	return e;
+}
+
+static enum err
+make(const char *dir, const struct consentd_conf *c, struct consentd_roots *r)
 {
 	CLEANUP(seal_identity_free) struct seal_identity *rms = NULL;
-	CLEANUP(seal_identity_free) struct seal_identity *node = NULL;
 	CLEANUP(seal_identity_free) struct seal_identity *protect = NULL;
-	CLEANUP(free) char *chain_dir = file_join(dir, "node");
-	CLEANUP_ROOTS struct consentd_roots r = { 0 };
-	enum err e = chain_dir ? file_mkdirs(dir) : ERR_NOMEM;
+	enum err e = file_mkdirs(dir);
 
 	if (e == ERR_OK)
 		e = fresh_begin(dir, made, ARRAY_LEN(made));
@@ -130,22 +163,64 @@ make(const char *dir, const struct consentd_conf *c)
 	if (e == ERR_OK)
 		e = new_key(dir, "rms.key", &rms);
 	if (e == ERR_OK)
-		e = new_key(dir, "node.key", &node);
-	if (e == ERR_OK)
 		e = new_key(dir, "keystore.key", &protect);
-	if (e == ERR_OK)
-		e = node_create(
-		    chain_dir, node, (uint8_t)c->chain_byte[0], &r.chain);
+	if (e == ERR_OK && r->node_url == NULL)
+		e = make_node(dir, c, r);
 	if (e)
 		return e;
-	r.rms = *seal_identity_key(rms);
-	r.generator = *seal_identity_key(node);
-	e = write_roots(dir, c, &r);
+	r->rms = *seal_identity_key(rms);
+	e = write_roots(dir, c, r);
 	if (e == ERR_OK)
 		e = fresh_end(dir);
 	if (e == ERR_OK)
-		printf("chain %s\nrms %s\n", TEXT58(&r.chain), TEXT58(&r.rms));
+		printf(
+		    "chain %s\nrms %s\n", TEXT58(&r->chain), TEXT58(&r->rms));
 	return e;
+}
+
+/* What the node says is not believed: it is there to be compared. */
+static enum err
+no_chain(const struct consentd_conf *c, struct consentd_roots *r)
+{
+	CLEANUP(ledger_node_free) struct ledger_node *node = NULL;
+	struct chain chain;
+	enum err e = consentd_node(c, r, &node);
+
+	if (e == ERR_OK)
+		e = ledger_node_chain(node, &chain);
+	return e ? e :
+		   err_say(ERR_INVAL,
+		       "give the chain by --chain; the node says it is %s, "
+		       "compare that with what its operators publish",
+		       TEXT58(&chain));
+}
+
+/* Somebody else's node. */
+static enum err
+take_node(const struct opt_values *v, struct consentd_conf *c,
+    struct consentd_roots *r)
+{
+	CLEANUP(ledger_node_free) struct ledger_node *node = NULL;
+	const char *depth = v[DEPTH].n ? v[DEPTH].v[0] : "1";
+	char *end;
+	enum err e = consentd_conf_set(&c->node_listen, "");
+
+	r->dialect = v[DIALECT].n ? ledger_dialect_find(v[DIALECT].v[0]) :
+				    &ledger_enterprise;
+	if (r->dialect == NULL)
+		return err_say(ERR_INVAL, "%s", err_detail(ERR_CONFIG));
+	r->node_url = strdup(v[NODE].v[0]);
+	r->final_depth = strtoll(depth, &end, 10);
+	if (e || r->node_url == NULL)
+		return ERR_NOMEM;
+	if (*end || r->final_depth < 1 || r->final_depth > 1000)
+		return err_say(ERR_INVAL, "--final-depth is 1 to 1000");
+	if (v[CHAIN].n == 0)
+		return no_chain(c, r);
+	if (text58_read(v[CHAIN].v[0], r->chain.b, CHAIN_BYTES) != ERR_OK)
+		return err_say(ERR_INVAL, "--chain is no chain; copy it again");
+	e = consentd_node(c, r, &node);
+	return e ? e : ledger_node_handshake(node);
 }
 
 enum err
@@ -153,6 +228,10 @@ consentd_init(int argc, char **argv)
 {
 	struct opt_values v[NOPTS], operands;
 	CLEANUP_CONF struct consentd_conf c = { 0 };
+	CLEANUP_ROOTS struct consentd_roots r = {
+		.dialect = &ledger_enterprise,
+		.final_depth = 1,
+	};
 	enum err e = opt_parse(opts, NOPTS, argc, argv, v, &operands);
 
 	if (e)
@@ -162,8 +241,10 @@ consentd_init(int argc, char **argv)
 		    "usage: consentd init --dir DIR [option]...; see "
 		    "consentd(8)");
 	e = take_options(v, &c);
+	if (e == ERR_OK && v[NODE].n)
+		e = take_node(v, &c, &r);
 	if (e == ERR_OK)
-		e = make(v[DIR_].v[0], &c);
+		e = make(v[DIR_].v[0], &c, &r);
 	if (e == ERR_EXISTS)
 		return err_say(e,
 		    "there is something of consentd in '%s' already; nothing "

@@ -109,6 +109,9 @@ enter_jail(const struct server *s, const char *dir, bool off)
 
 	jail_write(&j, dir);
 	jail_read(&j, s->conf.api_key_file);
+	jail_read(&j, s->conf.node_ca);
+	jail_read(&j, s->conf.node_key_file);
+	jail_read(&j, s->conf.node_token_file);
 	jail_read(&j, s->conf.tls_cert);
 	jail_read(&j, s->conf.tls_key);
 	jail_connect(&j, s->roots.node_url);
@@ -187,13 +190,8 @@ open_node(struct server *s, const char *dir)
 static enum err
 meet_node(struct server *s)
 {
-	static const struct pubkey none;
-	const struct ledger_node_opts o = { .url = s->roots.node_url,
-		.chain = s->roots.chain,
-		.has_generator = !ID_EQ(&s->roots.generator, &none),
-		.generator = s->roots.generator };
 	const struct timespec pause = { .tv_sec = RETRY_S };
-	enum err e = ledger_node_new(&o, &s->ledger);
+	enum err e = consentd_node(&s->conf, &s->roots, &s->ledger);
 	bool said = false;
 	sigset_t set;
 

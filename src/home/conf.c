@@ -17,8 +17,10 @@ const struct conf_item home_items[] = {
 	    "base58 id of the institution; a person has none" },
 	{ "identity", "host_name", CONF_TEXT, AT(host_name), NULL, 0, 0,
 	    "name of this machine in the accreditation" },
+	{ "ledger", "dialect", CONF_TEXT, AT(dialect), "waves-enterprise", 0, 0,
+	    "kind of network: waves-enterprise or waves" },
 	{ "ledger", "node", CONF_TEXT, AT(node), NULL, 0, 0,
-	    "URL of the ledger's node" },
+	    "URL of the ledger's node; several with commas" },
 	{ "ledger", "chain", CONF_TEXT, AT(chain), NULL, 0, 0,
 	    "trust root: base58 of chain id and hash of block 1" },
 	{ "ledger", "generator", CONF_TEXT, AT(generator), NULL, 0, 0,
@@ -27,8 +29,11 @@ const struct conf_item home_items[] = {
 	    "blocks until an event is final" },
 	{ "ledger", "tx_version", CONF_NUM, AT(tx_version), "2", 1, 2,
 	    "version of the transactions that are written" },
-	{ "ledger", "fee", CONF_NUM, AT(fee), "0", 0, 100000000000,
-	    "fee of a transaction in the network's smallest unit" },
+	{ "ledger", "fee", CONF_NUM, AT(fee), "-1", -1, 100000000000,
+	    "fee of a transaction in the network's smallest unit; -1: by the "
+	    "node's rule" },
+	{ "ledger", "fee_max", CONF_NUM, AT(fee_max), "1000000000", 0,
+	    100000000000, "a node that asks for more is not paid" },
 	{ "ledger", "poll", CONF_TIME, AT(poll), "5s", 50, 60000,
 	    "longest wait between two looks at the node" },
 	{ "ledger", "ca", CONF_TEXT, AT(node_ca), NULL, 0, 0,
@@ -37,6 +42,9 @@ const struct conf_item home_items[] = {
 	    "pinned TLS key of the node: sha256//base64" },
 	{ "ledger", "api_key_file", CONF_TEXT, AT(api_key_file), NULL, 0, 0,
 	    "file with the node's API key" },
+	{ "ledger", "token_file", CONF_TEXT, AT(token_file), NULL, 0, 0,
+	    "file with the bearer token for the node; read again when it "
+	    "changes" },
 	{ "rms", "url", CONF_TEXT, AT(rms_url), NULL, 0, 0,
 	    "URL of the record management system" },
 	{ "rms", "key", CONF_TEXT, AT(rms_key), NULL, 0, 0,
@@ -117,6 +125,10 @@ static enum err
 check_words(const struct home_conf *c, const char *path)
 {
 	enum err e = pin(path, "ledger pin", c->node_pin);
+
+	if (e == ERR_OK && ledger_dialect_find(c->dialect) == NULL)
+		return err_say(ERR_CONFIG, "'%s': dialect: %s", path,
+		    err_detail(ERR_CONFIG));
 
 	if (e == ERR_OK)
 		e = pin(path, "rms rms_pin", c->rms_pin);

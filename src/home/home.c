@@ -58,28 +58,22 @@ load_keys(struct home *h, const struct home_opts *o)
 static enum err
 open_node(struct home *h)
 {
+	const struct home_conf *c = &h->conf;
 	struct ledger_node_opts o = {
-		.url = h->conf.node,
-		.ca_file = h->conf.node_ca,
-		.pinned_key = h->conf.node_pin,
+		.dialect = ledger_dialect_find(c->dialect),
+		.url = c->node,
+		.api_key_file = c->api_key_file,
+		.token_file = c->token_file,
+		.ca_file = c->node_ca,
+		.pinned_key = c->node_pin,
 		.chain = h->chain,
-		.has_generator = h->conf.generator != NULL,
+		.fee_max = c->fee_max,
+		.has_generator = c->generator != NULL,
 	};
-	CLEANUP_BUF struct buf key = { 0 };
-	enum err e = ERR_OK;
 
 	if (o.has_generator)
 		o.generator = h->generator;
-	if (h->conf.api_key_file) {
-		e = file_read(h->conf.api_key_file, 4096, &key);
-		if (e == ERR_NOTFOUND || e == ERR_UNAUTH)
-			return err_say(
-			    ERR_CONFIG, "api_key_file: %s", err_detail(e));
-		while (key.len > 0 && key.p[key.len - 1] <= ' ')
-			key.len--;
-		o.api_key = buf_text(&key);
-	}
-	return e == ERR_OK ? ledger_node_new(&o, &h->node) : e;
+	return ledger_node_new(&o, &h->node);
 }
 
 static enum err
@@ -105,6 +99,7 @@ open_outbox(struct home *h)
 		.dir = dir,
 		.id = h->id,
 		.chain = h->chain,
+		.dialect = ledger_dialect_find(h->conf.dialect),
 		.version = (uint8_t)h->conf.tx_version,
 		.fee = h->conf.fee,
 	};

@@ -36,8 +36,9 @@ struct home_conf {
 	char *institution; /* base58 id; NULL: a person */
 	char *host_name;
 	/* [ledger] */
-	char *node, *chain, *generator, *node_ca, *node_pin, *api_key_file;
-	int64_t final_depth, tx_version, fee, poll;
+	char *dialect, *node, *chain, *generator, *node_ca, *node_pin;
+	char *api_key_file, *token_file;
+	int64_t final_depth, tx_version, fee, fee_max, poll;
 	/* [rms] */
 	char *rms_url, *rms_key, *rms_ca, *rms_pin;
 	/* [mount] */

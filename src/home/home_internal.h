@@ -37,7 +37,6 @@ struct home {
 	struct registry *registry;
 	struct ledger_sink registry_sink;
 	struct rms_client *rms;
-	bool handshaken;
 
 	/* the feed; only its thread, or home_sync() before home_start() */
 	uint64_t feed_next;

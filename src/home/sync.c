@@ -4,6 +4,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+#define LOOK_MS 1000 /* at a node that cannot say when there is news */
+
 static void
 resend(void *ctx, const char *json, const struct tx_id *id)
 {
@@ -19,9 +21,8 @@ home_sync(struct home *h)
 	bool more = true;
 	enum err e = ERR_OK;
 
-	if (!h->handshaken)
+	if (!ledger_node_met(h->node))
 		e = ledger_node_handshake(h->node);
-	h->handshaken = e == ERR_OK;
 	if (e == ERR_OK && ledger_outbox_send(h->outbox, h->node) != ERR_OK)
 		log_warn("home: not everything could be sent: %s",
 		    err_detail(ERR_NODE));
@@ -59,24 +60,22 @@ home_start(struct home *h, void (*hint)(void *ctx), void *ctx)
 enum err
 home_wait_final(struct home *h, const struct tx_id *tx, int64_t ms)
 {
-	int64_t end = clock_boot_ms() + ms;
+	int64_t end = clock_boot_ms() + ms, left;
 
 	for (;;) {
-		CLEANUP(ledger_tx_free) struct ledger_tx *found = NULL;
 		struct ledger_head head;
 		enum err e = ledger_follow_step(h->follower);
 
-		if (e == ERR_OK)
-			e = ledger_node_tx(h->node, tx, &found);
-		ledger_follow_head(h->follower, &head);
-		if (e == ERR_OK && found->height > 0 &&
-		    head.height + 1 >=
-			found->height + (uint64_t)h->conf.final_depth)
+		/* maybe another process saw it first: see it too */
+		if (e == ERR_OK && !ledger_outbox_waits(h->outbox, tx))
 			return ledger_follow_step(h->follower);
-		if (clock_boot_ms() >= end)
+		ledger_follow_head(h->follower, &head);
+		left = end - clock_boot_ms();
+		if (left <= 0)
 			return err_say(ERR_PENDING,
 			    "the ledger has not confirmed it yet; it is kept "
 			    "in the outbox and sent again by the next command");
-		clock_sleep_ms(20);
+		ledger_node_wait(h->node, head.height,
+		    left < LOOK_MS ? left : LOOK_MS, NULL);
 	}
 }

@@ -33,6 +33,8 @@ jail_write(struct jail *j, const char *path)
 	add_place(j, path, true);
 }
 
+#define SEPARATORS ", \t" /* of several URLs */
+
 /* The port that a URL names, or the one of its scheme; 0: no port. */
 static uint16_t
 port_of(const char *url)
@@ -42,7 +44,7 @@ port_of(const char *url)
 	size_t n;
 
 	host = host ? host + 3 : url;
-	n = strcspn(host, "/?#");
+	n = strcspn(host, "/?#" SEPARATORS);
 	colon = memrchr(host, ':', n);
 	if (colon && memchr(colon, ']', (size_t)(host + n - colon)) == NULL) {
 		unsigned long port = strtoul(colon + 1, NULL, 10);
@@ -53,14 +55,21 @@ port_of(const char *url)
 }
 
 void
-jail_connect(struct jail *j, const char *url)
+jail_connect(struct jail *j, const char *urls)
 {
-	uint16_t port = url ? port_of(url) : 1;
+	size_t n;
 
-	if (port == 0)
-		j->any_connect = true;
-	else if (url && j->nconnect < JAIL_PORTS)
-		j->connect[j->nconnect++] = port;
+	for (const char *url = urls ? urls : ""; *url; url += n) {
+		uint16_t port;
+
+		url += strspn(url, SEPARATORS);
+		n = strcspn(url, SEPARATORS);
+		port = n ? port_of(url) : 1;
+		if (port == 0 || j->nconnect == JAIL_PORTS)
+			j->any_connect = true;
+		else if (n)
+			j->connect[j->nconnect++] = port;
+	}
 }
 
 void

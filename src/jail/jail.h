@@ -17,7 +17,7 @@
 #include "base/err.h"
 
 #define JAIL_PLACES 8
-#define JAIL_PORTS  8
+#define JAIL_PORTS  16
 
 /* What stays allowed; zero-initialise. */
 struct jail {
@@ -46,10 +46,11 @@ void jail_read(struct jail *j, const char *path);
 void jail_write(struct jail *j, const char *path);
 
 /**
- * jail_connect(j, url):
- * Let the port of ${url} be connected to; port 0: any.  NULL is skipped.
+ * jail_connect(j, urls):
+ * Let the ports of ${urls}, with commas or spaces between, be connected to;
+ * port 0: any.  NULL is skipped.
  */
-void jail_connect(struct jail *j, const char *url);
+void jail_connect(struct jail *j, const char *urls);
 
 /**
  * jail_bind(j, port):

@@ -36,11 +36,11 @@ fee_of(const json_t *config, const char *rule, enum err *e)
 
 /* {"chainId":"V","cryptoType":"WAVES","minimumFee":{"12":n},...} */
 static enum err
-enterprise_meet(struct ledger_node *n)
+enterprise_meet(
+    struct ledger_node *n, uint8_t *chain_byte, struct ledger_fee *fee)
 {
 	CLEANUP_JS json_t *j = NULL;
 	const char *chain, *crypto;
-	struct ledger_fee fee;
 	struct js r;
 	enum err e = ledger_node_get(n, "/node/config", 0, NULL, &j);
 
@@ -55,19 +55,18 @@ enterprise_meet(struct ledger_node *n)
 	chain = js_text(&r, "chainId", 4);
 	crypto = js_text(&r, "cryptoType", 64);
 	e = r.err;
-	fee.base = fee_of(j, "minimumFee", &e);
-	fee.more = fee_of(j, "additionalFee", &e);
+	fee->base = fee_of(j, "minimumFee", &e);
+	fee->more = fee_of(j, "additionalFee", &e);
 	if (e)
 		return ledger_node_strange(n, e);
 	if (strcasecmp(crypto, "waves") != 0)
 		return err_say(ERR_UNSUPPORTED,
 		    "node %s uses cryptography '%s'; only WAVES is known",
 		    n->url, crypto);
-	if ((uint8_t)chain[0] != n->chain.b[0] || chain[1] != '\0')
-		return err_say(ERR_FORK,
-		    "node %s is on chain '%s', not on '%c'; check its address",
-		    n->url, chain, n->chain.b[0]);
-	ledger_node_fee_set(n, &fee);
+	if (chain[0] == '\0' || chain[1] != '\0')
+		return ledger_node_strange(
+		    n, err_say(ERR_FORMAT, "'%s' is no chain id", chain));
+	*chain_byte = (uint8_t)chain[0];
 	return ERR_OK;
 }
 
@@ -111,7 +110,7 @@ waves_paid(const struct ledger_tx *tx)
 
 /* There is no configuration to ask for: the first generator's address tells. */
 static enum err
-waves_meet(struct ledger_node *n)
+waves_meet(struct ledger_node *n, uint8_t *chain_byte, struct ledger_fee *fee)
 {
 	CLEANUP_JS json_t *j = NULL;
 	uint8_t address[26];
@@ -124,11 +123,8 @@ waves_meet(struct ledger_node *n)
 	js_58(&r, "generator", address, sizeof(address));
 	if (r.err)
 		return ledger_node_strange(n, r.err);
-	if (address[1] != n->chain.b[0])
-		return err_say(ERR_FORK,
-		    "node %s is on chain '%c', not on '%c'; check its address",
-		    n->url, address[1], n->chain.b[0]);
-	ledger_node_fee_set(n, &ledger_waves.fee);
+	*chain_byte = address[1];
+	*fee = ledger_waves.fee;
 	return ERR_OK;
 }
 

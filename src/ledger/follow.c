@@ -218,8 +218,11 @@ static enum err
 catch_up(struct ledger_follower *f)
 {
 	struct ledger_mark at;
-	enum err e = ledger_node_height(f->node, &f->stop, &f->tip);
+	enum err e = ledger_node_met(f->node) ? ERR_OK :
+						ledger_node_handshake(f->node);
 
+	if (e == ERR_OK)
+		e = ledger_node_height(f->node, &f->stop, &f->tip);
 	if (e == ERR_OK)
 		e = ledger_follow_find(f);
 	if (e == ERR_OK)

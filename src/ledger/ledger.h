@@ -24,10 +24,12 @@
 
 struct ledger_node_opts {
 	const struct ledger_dialect *dialect; /* NULL: Waves Enterprise */
-	const char *url;
-	const char *api_key;              /* NULL: none */
+	const char *url; /* or several, with commas or spaces between */
+	/* what proves who we are, read again when it changes; NULL: none */
+	const char *api_key_file, *token_file;
 	const char *ca_file, *pinned_key; /* TLS */
 	struct chain chain;
+	int64_t fee_max;    /* for the dearest transaction; 0: any */
 	bool has_generator; /* blocks must be signed by it */
 	struct pubkey generator;
 };
@@ -51,17 +53,60 @@ DEFINE_CLEANUP(struct ledger_node *, ledger_node_free);
 /**
  * ledger_node_handshake(n):
  * Check dialect, chain id byte, crypto type and the id of block 1 against the
- * configuration; learn the fees.
+ * configuration; learn the fees.  Of several nodes each that answers, and at
+ * least one.
  * Errors: FORK (another chain, named), UNSUPPORTED (crypto type), CONFIG
  * (dialect), UNREACHABLE, TIMEOUT, FORMAT.
  */
 enum err ledger_node_handshake(struct ledger_node *n) must_check;
 
 /**
+ * ledger_node_away(e):
+ * Say whether ${e} means that a node does not answer now, not that its answer
+ * is wrong.
+ */
+bool ledger_node_away(enum err e);
+
+/**
+ * ledger_node_met(n):
+ * Say whether a handshake succeeded.
+ */
+bool ledger_node_met(const struct ledger_node *n);
+
+/**
+ * ledger_node_count(n), ledger_node_peer(n, i):
+ * The nodes that stand for each other behind ${n}: their number, and node
+ * ${i} alone, borrowed.
+ */
+size_t ledger_node_count(const struct ledger_node *n);
+/** ledger_node_peer(n, i): see ledger_node_count(). */
+struct ledger_node *ledger_node_peer(struct ledger_node *n, size_t i);
+
+/**
+ * ledger_node_url(n):
+ * The address of the node that answered last.
+ */
+const char *ledger_node_url(const struct ledger_node *n);
+
+/**
+ * ledger_node_balance(n, key, out):
+ * What the account of ${key} has, as the node says.
+ * Errors: NOTFOUND (this kind of node does not tell), those of a call.
+ */
+enum err ledger_node_balance(
+    struct ledger_node *n, const struct pubkey *key, int64_t *out) must_check;
+
+/**
  * ledger_node_fee(n, out):
  * The fees that the handshake learned; false before the first one.
  */
 bool ledger_node_fee(struct ledger_node *n, struct ledger_fee *out);
+
+/**
+ * ledger_node_chain(n, out):
+ * Which chain the node says that it is on; not checked against anything.
+ */
+enum err ledger_node_chain(struct ledger_node *n, struct chain *out) must_check;
 
 /**
  * ledger_node_broadcast(n, json, id):
@@ -354,6 +399,12 @@ void ledger_outbox_again(struct ledger_outbox *o);
  */
 enum err ledger_outbox_block(
     struct ledger_outbox *o, const struct ledger_block *b) must_check;
+
+/**
+ * ledger_outbox_waits(o, id):
+ * Say whether transaction ${id} is in the outbox and not final yet.
+ */
+bool ledger_outbox_waits(struct ledger_outbox *o, const struct tx_id *id);
 
 /**
  * ledger_outbox_waiting(o):

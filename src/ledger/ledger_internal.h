@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "db/db.h"
 #include "ledger/ledger.h"
@@ -34,8 +35,9 @@ struct ledger_dialect {
 	void (*head)(struct buf *b, const struct ledger_tx *tx);
 	/* how many bytes a fee is counted by; the body is there */
 	size_t (*paid)(const struct ledger_tx *tx);
-	/* network, chain id and fees of a node against the configuration */
-	enum err (*meet)(struct ledger_node *n);
+	/* whether a node is of this network; its chain id and fees */
+	enum err (*meet)(
+	    struct ledger_node *n, uint8_t *chain_byte, struct ledger_fee *fee);
 	/* the id in a block's JSON */
 	void (*block_id)(struct js *r, struct sig *out);
 };
@@ -61,20 +63,45 @@ enum err ledger_tx_read_chain(const struct ledger_dialect *d,
     const json_t *json, struct ledger_tx **out,
     enum ledger_tx_flaw *out_flaw) must_check;
 
-/* ---- node_call.c ---- */
+/* ---- node_auth.c ---- */
+
+struct ledger_auth {        /* one thread */
+	const char *header; /* as it begins */
+	char *path;
+	struct stat read; /* the file, when it was read */
+	struct buf line;  /* the whole header; wiped by buf_free() */
+};
+
+/* ${out} stays NULL without a ${path}. */
+enum err ledger_auth_new(
+    const char *header, const char *path, struct ledger_auth **out) must_check;
+
+void ledger_auth_free(struct ledger_auth *a);
+DEFINE_CLEANUP(struct ledger_auth *, ledger_auth_free);
+
+/* Append the header as the file says now.  Errors: CONFIG. */
+enum err ledger_auth_line(struct ledger_auth *a, struct buf *out) must_check;
+
+/* ---- node_new.c, node_call.c ---- */
 
 struct ledger_node {
 	const struct ledger_dialect *dialect;
 	struct http_client *http;
-	char *url;      /* without a slash at the end */
-	char *key_line; /* "X-API-Key: ...", or NULL */
+	char *url; /* without a slash at the end */
 	struct chain chain;
+	int64_t fee_max;
 	bool has_generator;
 	struct pubkey generator;
 	bool no_wait; /* atomic: the node has no long poll */
 	bool no_seq;  /* atomic: it has no ranges of blocks */
+	bool met;     /* atomic: after a handshake */
 
-	pthread_mutex_t lock; /* guards all below */
+	/* several nodes: these, and nothing above but the rules */
+	size_t npeers, current; /* current: atomic */
+	struct ledger_node **peer;
+
+	pthread_mutex_t lock;        /* guards all below */
+	struct ledger_auth *auth[2]; /* API key, token; NULL: none */
 	bool has_fee;
 	struct ledger_fee fee;
 };
@@ -101,6 +128,9 @@ struct ledger_told {
  */
 enum err ledger_node_call(struct ledger_node *n, const struct ledger_ask *ask,
     struct ledger_told *told, json_t **out) must_check;
+
+/* Which of several answered last. */
+size_t ledger_node_current(const struct ledger_node *n);
 
 /* Say that the node's answer, which is malformed (${e}), is no node's. */
 enum err ledger_node_strange(const struct ledger_node *n, enum err e);
@@ -160,8 +190,9 @@ void ledger_chain_of(
 
 /* ---- node.c ---- */
 
-/* Keep what the handshake learned. */
-void ledger_node_fee_set(struct ledger_node *n, const struct ledger_fee *fee);
+/* Keep what the handshake learned.  Errors: CONFIG (more than fee_max). */
+enum err ledger_node_fee_set(
+    struct ledger_node *n, const struct ledger_fee *fee) must_check;
 
 /* As ledger_node_broadcast(), with what becomes of a refused one. */
 enum err ledger_node_send(struct ledger_node *n, const char *json,

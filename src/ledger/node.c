@@ -2,18 +2,28 @@
 #include "ledger/ledger_internal.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 
 #define NAP_MS          20 /* how soon a cancelled sleep ends */
 #define MIN_ROUND_MS    50 /* a node that answers at once is not asked faster */
 #define LONGEST_POLL_MS 60000
 
-void
+/* A node may not take more from an account than its owner agreed to. */
+enum err
 ledger_node_fee_set(struct ledger_node *n, const struct ledger_fee *fee)
 {
+	int64_t most = fee->base + fee->more * (LEDGER_MAX_TX / 1024 + 1);
+
+	if (n->fee_max && most > n->fee_max)
+		return err_say(ERR_CONFIG,
+		    "the node asks for up to %lld units a transaction, more "
+		    "than fee_max (%lld); if that is right, set fee_max",
+		    (long long)most, (long long)n->fee_max);
 	(void)pthread_mutex_lock(&n->lock);
 	n->fee = *fee;
 	n->has_fee = true;
 	(void)pthread_mutex_unlock(&n->lock);
+	return ERR_OK;
 }
 
 bool
@@ -28,27 +38,86 @@ ledger_node_fee(struct ledger_node *n, struct ledger_fee *out)
 	return has;
 }
 
-enum err
-ledger_node_handshake(struct ledger_node *n)
+bool
+ledger_node_met(const struct ledger_node *n)
 {
-	struct chain chain;
+	return __atomic_load_n(&n->met, __ATOMIC_ACQUIRE);
+}
+
+static enum err
+look(struct ledger_node *n, struct chain *out, struct ledger_fee *fee)
+{
+	uint8_t chain_byte;
 	struct sig id;
-	enum err e = n->dialect->meet(n);
+	enum err e = n->dialect->meet(n, &chain_byte, fee);
+
+	if (e == ERR_OK)
+		e = ledger_node_id_at(n, 1, NULL, &id);
+	if (e == ERR_FORMAT)
+		return ledger_node_strange(n, e);
+	if (e == ERR_OK)
+		ledger_chain_of(chain_byte, &id, out);
+	return e;
+}
+
+enum err
+ledger_node_chain(struct ledger_node *n, struct chain *out)
+{
+	struct ledger_fee fee;
+
+	return look(ledger_node_peer(n, 0), out, &fee);
+}
+
+static enum err
+meet_one(struct ledger_node *n)
+{
+	struct ledger_fee fee;
+	struct chain chain;
+	enum err e = look(n, &chain, &fee);
 
 	if (e)
 		return e;
-	e = ledger_node_id_at(n, 1, NULL, &id);
-	if (e == ERR_FORMAT)
-		return ledger_node_strange(n, e);
-	if (e)
-		return e;
-	ledger_chain_of(n->chain.b[0], &id, &chain);
+	if (chain.b[0] != n->chain.b[0])
+		return err_say(ERR_FORK,
+		    "node %s is on chain '%c', not on '%c'; check its address",
+		    n->url, chain.b[0], n->chain.b[0]);
 	if (!ID_EQ(&chain, &n->chain))
 		return err_say(ERR_FORK,
 		    "node %s has another chain, %s; check its address and "
 		    "the chain in the configuration",
 		    n->url, TEXT58(&chain));
-	return ERR_OK;
+	return ledger_node_fee_set(n, &fee);
+}
+
+/* One that answers suffices; one that is wrong is an error. */
+static enum err
+meet_several(struct ledger_node *n)
+{
+	struct ledger_fee fee;
+	bool any = false;
+	enum err e = ERR_OK;
+
+	for (size_t i = 0; i < n->npeers; i++) {
+		e = ledger_node_handshake(n->peer[i]);
+		any = any || e == ERR_OK;
+		if (e && !ledger_node_away(e))
+			return e;
+		if (e)
+			log_warn("ledger: %s", err_detail(e));
+		else if (ledger_node_fee(n->peer[i], &fee))
+			e = ledger_node_fee_set(n, &fee);
+	}
+	return any ? ERR_OK : e;
+}
+
+enum err
+ledger_node_handshake(struct ledger_node *n)
+{
+	enum err e = n->npeers ? meet_several(n) : meet_one(n);
+
+	if (e == ERR_OK)
+		__atomic_store_n(&n->met, true, __ATOMIC_RELEASE);
+	return e;
 }
 
 enum err

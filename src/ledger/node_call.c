@@ -1,77 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "ledger/ledger_internal.h"
 
-#define CONNECT_MS 5000
-#define TIMEOUT_MS 20000
-
-static char *
-join_text(const char *a, const char *b)
-{
-	CLEANUP_BUF struct buf t = { 0 };
-
-	buf_str(&t, a);
-	buf_str(&t, b);
-	return t.err ? NULL : strdup(buf_text(&t));
-}
-
-static enum err
-fill(struct ledger_node *n, const struct ledger_node_opts *o)
-{
-	size_t len;
-
-	(void)pthread_mutex_init(&n->lock, NULL);
-	n->dialect = o->dialect ? o->dialect : &ledger_enterprise;
-	n->fee = n->dialect->fee;
-	n->chain = o->chain;
-	n->has_generator = o->has_generator;
-	n->generator = o->generator;
-	n->url = strdup(o->url);
-	if (n->url == NULL)
-		return ERR_NOMEM;
-	for (len = strlen(n->url); len > 0 && n->url[len - 1] == '/'; len--)
-		n->url[len - 1] = '\0';
-	if (o->api_key) {
-		n->key_line = join_text("X-API-Key: ", o->api_key);
-		if (n->key_line == NULL)
-			return ERR_NOMEM;
-	}
-	return http_client_new(
-	    &(struct http_client_opts){ .ca_file = o->ca_file,
-		.pinned_key = o->pinned_key,
-		.connect_ms = CONNECT_MS,
-		.timeout_ms = TIMEOUT_MS },
-	    &n->http);
-}
-
-enum err
-ledger_node_new(const struct ledger_node_opts *opts, struct ledger_node **out)
-{
-	CLEANUP(ledger_node_free) struct ledger_node *n = NULL;
-	enum err e;
-
-	n = calloc(1, sizeof(*n));
-	if (n == NULL)
-		return ERR_NOMEM;
-	e = fill(n, opts);
-	if (e)
-		return e;
-	*out = TAKE(n);
-	return ERR_OK;
-}
-
-void
-ledger_node_free(struct ledger_node *n)
-{
-	if (n == NULL)
-		return;
-	http_client_free(n->http);
-	if (n->key_line)
-		explicit_bzero(n->key_line, strlen(n->key_line));
-	free(n->key_line);
-	free(n->url);
-	(void)pthread_mutex_destroy(&n->lock);
-	free(n);
-}
+#include "base/log.h"
 
 /*
  * Strings may hold NUL: anybody can put such a transaction into a chain, and it
@@ -163,22 +93,40 @@ judge(const struct ledger_node *n, const struct ledger_ask *ask,
 	    ask->path, a->status, (long long)told->number, told->message);
 }
 
+/* Copies: another thread may read the files again meanwhile. */
+static enum err
+auth_lines(struct ledger_node *n, struct buf *key, struct buf *token)
+{
+	enum err e = ERR_OK;
+
+	(void)pthread_mutex_lock(&n->lock);
+	if (n->auth[0])
+		e = ledger_auth_line(n->auth[0], key);
+	if (e == ERR_OK && n->auth[1])
+		e = ledger_auth_line(n->auth[1], token);
+	(void)pthread_mutex_unlock(&n->lock);
+	return e;
+}
+
 static enum err
 exchange(
     struct ledger_node *n, const struct ledger_ask *ask, struct http_answer *a)
 {
-	const char *headers[4] = { "Accept: application/json" };
-	CLEANUP_BUF struct buf url = { 0 };
+	const char *headers[5] = { "Accept: application/json" };
+	CLEANUP_BUF struct buf url = { 0 }, key = { 0 }, token = { 0 };
 	size_t i = 1;
+	enum err e = auth_lines(n, &key, &token);
 
 	buf_str(&url, n->url);
 	buf_str(&url, ask->path);
-	if (url.err)
-		return url.err;
+	if (e || url.err)
+		return e ? e : url.err;
 	if (ask->body)
 		headers[i++] = "Content-Type: application/json";
-	if (n->key_line)
-		headers[i++] = n->key_line;
+	if (key.len)
+		headers[i++] = buf_text(&key);
+	if (token.len)
+		headers[i++] = buf_text(&token);
 	return http_do(n->http,
 	    &(struct http_call){ .method = ask->body ? "POST" : "GET",
 		.url = buf_text(&url),
@@ -191,8 +139,8 @@ exchange(
 	    a);
 }
 
-enum err
-ledger_node_call(struct ledger_node *n, const struct ledger_ask *ask,
+static enum err
+call_one(struct ledger_node *n, const struct ledger_ask *ask,
     struct ledger_told *told, json_t **out)
 {
 	CLEANUP_ANSWER struct http_answer a = { 0 };
@@ -200,6 +148,58 @@ ledger_node_call(struct ledger_node *n, const struct ledger_ask *ask,
 
 	*told = (struct ledger_told){ .status = e ? 0 : a.status };
 	return e ? e : judge(n, ask, &a, told, out);
+}
+
+bool
+ledger_node_away(enum err e)
+{
+	return e == ERR_UNREACHABLE || e == ERR_TIMEOUT || e == ERR_BUSY;
+}
+
+size_t
+ledger_node_current(const struct ledger_node *n)
+{
+	return __atomic_load_n(&n->current, __ATOMIC_RELAXED);
+}
+
+/*
+ * The node that answered last, else the next one.  After a handshake none is
+ * asked that was not met.
+ */
+static enum err
+call_any(struct ledger_node *n, const struct ledger_ask *ask,
+    struct ledger_told *told, json_t **out)
+{
+	size_t first = ledger_node_current(n);
+	enum err e = ERR_UNREACHABLE;
+
+	*told = (struct ledger_told){ 0 };
+	for (size_t i = 0; i < n->npeers; i++) {
+		size_t k = (first + i) % n->npeers;
+		struct ledger_node *p = n->peer[k];
+
+		e = ledger_node_met(n) && !ledger_node_met(p) ?
+		    ledger_node_handshake(p) :
+		    ERR_OK;
+		if (e == ERR_OK)
+			e = call_one(p, ask, told, out);
+		if (ledger_node_away(e))
+			continue;
+		if (k != first)
+			log_warn("ledger: node %s answers instead of %s",
+			    p->url, n->peer[first]->url);
+		__atomic_store_n(&n->current, k, __ATOMIC_RELAXED);
+		break;
+	}
+	return e;
+}
+
+enum err
+ledger_node_call(struct ledger_node *n, const struct ledger_ask *ask,
+    struct ledger_told *told, json_t **out)
+{
+	return n->npeers ? call_any(n, ask, told, out) :
+			   call_one(n, ask, told, out);
 }
 
 enum err

@@ -106,6 +106,25 @@ ledger_node_block(
 	    n->dialect, json, n->has_generator ? &n->generator : NULL, out);
 }
 
+enum err
+ledger_node_balance(
+    struct ledger_node *n, const struct pubkey *key, int64_t *out)
+{
+	CLEANUP_JS json_t *j = NULL;
+	uint8_t address[26];
+	struct js r;
+	enum err e;
+
+	seal_address(key, n->chain.b[0], address);
+	e = get(n, NULL, 0, &j, "/addresses/balance/%s",
+	    text58(address, sizeof(address), &(struct text58){ "" }));
+	if (e)
+		return e;
+	js_init(&r, j);
+	*out = js_int(&r, "balance", 0, INT64_MAX);
+	return r.err;
+}
+
 void
 ledger_chain_of(uint8_t chain_byte, const struct sig *id, struct chain *out)
 {

@@ -242,6 +242,15 @@ is_waiting(struct ledger_outbox *o, struct db_txn *t, const struct tx_id *id)
 	return seq && db_get(t, o->wait, DB_VAL(&key), &v);
 }
 
+bool
+ledger_outbox_waits(struct ledger_outbox *o, const struct tx_id *id)
+{
+	CLEANUP_TXN struct db_txn t;
+
+	db_read(o->db, &t);
+	return is_waiting(o, &t, id) || t.err;
+}
+
 /* Most blocks hold nothing of ours: look before taking the write lock. */
 static bool
 concerns_us(struct ledger_outbox *o, const struct ledger_block *b)

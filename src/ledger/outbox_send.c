@@ -166,6 +166,16 @@ send_one(struct ledger_outbox *o, struct ledger_node *node, struct due *d,
 	return e;
 }
 
+/* What a handshake learned meanwhile. */
+static enum err
+learn_fee(struct ledger_outbox *o, struct ledger_node *node)
+{
+	struct ledger_fee rule;
+
+	return ledger_node_fee(node, &rule) ? ledger_outbox_fee(o, &rule) :
+					      ERR_OK;
+}
+
 /*
  * One round over all waiting rows.  ${all}: also what was refused and what
  * another look is not due for.  A refusal concerns one row, if it is not the
@@ -175,11 +185,11 @@ static enum err
 send_round(struct ledger_outbox *o, struct ledger_node *node, bool all)
 {
 	struct due d = { 0 };
-	enum err first = ERR_OK, e = ERR_OK;
+	enum err first = ERR_OK, e = learn_fee(o, node);
 	CLEANUP_BUF struct buf said = { 0 };
 	bool ends;
 
-	while (!__atomic_load_n(&o->stop, __ATOMIC_ACQUIRE) &&
+	while (e == ERR_OK && !__atomic_load_n(&o->stop, __ATOMIC_ACQUIRE) &&
 	    next_due(o, d.seq, &d, &e)) {
 		struct ledger_attempt *a = attempt_of(o, d.seq);
 

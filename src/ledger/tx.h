@@ -66,7 +66,7 @@ struct ledger_entry {
 struct ledger_tx {
 	const struct ledger_dialect *dialect;
 	uint8_t version;              /* 1, 2; 3 only read */
-	struct pubkey sender, author; /* author: Waves Enterprise only */
+	struct pubkey sender, author; /* public Waves: the same */
 	size_t nentries;
 	struct ledger_entry *entry;
 	int64_t timestamp, fee;

@@ -361,6 +361,7 @@ read_members(struct in *in)
 		e = read_number(in, "timestamp", &in->tx->timestamp);
 	if (e == ERR_OK)
 		e = read_key(in, "senderPublicKey", true, &in->tx->sender);
+	in->tx->author = in->tx->sender;
 	if (e == ERR_OK && in->tx->dialect->author)
 		e = read_key(in, "authorPublicKey", false, &in->tx->author);
 	if (e == ERR_OK)

@@ -14,7 +14,7 @@ static struct ledger_node *
 make(bool pinned)
 {
 	struct ledger_node_opts o = { .url = "http://127.0.0.1:1/",
-		.api_key = "secret",
+
 		.has_generator = pinned,
 		.generator = *fuzz_pubkey(1) };
 	static const struct sig first;

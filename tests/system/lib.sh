@@ -129,6 +129,11 @@ practitioner() { # HOME LOGIN ID NAME
 	printf '[practitioners]\n%s = %s, %s\n' "$2" "$3" "$4" >>"$W/$1/consent.conf"
 }
 
+# What other ledgers than the embedded node need; see 15-waves.sh.
+SOON=10                # seconds until an event is seen
+fund() { :; }          # HOME...: before these accounts send
+meanwhile() { :; }     # STEP: between two steps of story.sh
+
 # world: a server, patient ann, clinic-a (hosts a1, a2), clinic-b (b1); the
 # card is known to all under the alias "Ann"
 world() {
@@ -140,6 +145,7 @@ world() {
 	accredit "Clinic A" a1 a2
 	clinic b1 "Clinic B"
 	practitioner b1 root dr-b "Dr. Berta Blum"
+	fund ann a1 a2 b1
 	for h in a1 a2 b1; do
 		consent --home "$W/$h" alias "$W/ann.card" Ann 2>/dev/null
 	done

@@ -44,6 +44,7 @@ START_TEST(public_vectors)
 
 		OK(ledger_tx_read(json, &tx));
 		ck_assert_ptr_eq(tx->dialect, &ledger_waves);
+		ck_assert(ID_EQ(&tx->author, &tx->sender));
 		same_body(v, tx);
 		OK(ledger_tx_json(tx, 'W', &again));
 		ck_assert_ptr_null(json_object_get(again, "author"));
