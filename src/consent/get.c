@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <pwd.h>
 
+#include "consent/get.h"
 #include "consent/publish_internal.h"
 #include "gate/gate.h"
 
@@ -79,7 +80,7 @@ struct getting {
 	struct gate *g;
 	const struct gate_set *set;
 	const char *login;
-	char *to;
+	struct consent_folder folder;
 	uint8_t *piece;
 	struct consent_progress progress;
 };
@@ -90,7 +91,7 @@ getting_free(struct getting *x)
 	if (x->piece)
 		sodium_memzero(x->piece, PIECE);
 	free(x->piece);
-	free(x->to);
+	consent_folder_end(&x->folder);
 	gate_set_free(x->set);
 	if (x->g)
 		gate_stop(x->g);
@@ -183,7 +184,7 @@ make_path(const struct getting *x, const struct event_document *doc, char **out)
 	CLEANUP_BUF struct buf path = { 0 };
 	enum err e;
 
-	buf_str(&path, x->to);
+	buf_str(&path, x->folder.part);
 	for (size_t i = 0; i < doc->ncomponents; i++) {
 		if (i > 0 && (e = file_mkdirs(buf_text(&path))))
 			return e;
@@ -208,14 +209,12 @@ get_doc(struct getting *x, uint32_t number)
 	if (e)
 		return e;
 	fd = open(
-	    path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	    path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return err_say(err_from_errno(errno), "cannot make '%s': %s",
 		    path, strerror(errno));
 	e = copy_doc(x, number, fd);
-	if (e)
-		(void)unlink(path); /* no part of a document is left */
-	else
+	if (e == ERR_OK)
 		(void)futimens(fd, times);
 	return e;
 }
@@ -252,37 +251,12 @@ find_set(struct getting *x, const struct event_id *id)
 }
 
 static enum err
-make_folder(struct consent *c, struct getting *x)
-{
-	const char *to = consent_opt(c, "to");
-
-	x->to = strdup(to ? to : x->set->name);
-	if (x->to == NULL)
-		return ERR_NOMEM;
-	if (mkdir(x->to, 0700) == 0)
-		return ERR_OK;
-	return err_say(err_from_errno(errno),
-	    "cannot make '%s': %s; name a "
-	    "new folder with --to",
-	    x->to, strerror(errno));
-}
-
-/* Ten thousand small files: one wait for the disk, not one for each. */
-static enum err
-sync_folder(const char *path)
-{
-	CLEANUP_FD int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd >= 0 && syncfs(fd) == 0)
-		return ERR_OK;
-	return err_say(ERR_IO, "cannot write '%s': %s", path, strerror(errno));
-}
-
-static enum err
 get_all(struct consent *c, struct getting *x)
 {
 	uint32_t n = x->set->manifest->n;
-	enum err e = make_folder(c, x);
+	const char *to = consent_opt(c, "to");
+	enum err e = consent_folder_begin(
+	    &x->folder, to ? to : x->set->name, &x->set->id);
 
 	consent_progress_begin(
 	    &x->progress, "fetching", x->set->event->u.set.bytes);
@@ -290,24 +264,25 @@ get_all(struct consent *c, struct getting *x)
 		e = get_doc(x, i);
 	consent_progress_end(&x->progress);
 	if (e == ERR_OK)
-		e = sync_folder(x->to);
+		e = consent_folder_done(&x->folder);
 	if (e)
 		return e;
 	if (c->json)
 		consent_out(json_pack("{s:o,s:s,s:I,s:I}", "set",
-		    JS_58_NEW(&x->set->id), "folder", x->to, "documents",
-		    (json_int_t)n, "bytes",
+		    JS_58_NEW(&x->set->id), "folder", x->folder.path,
+		    "documents", (json_int_t)n, "bytes",
 		    (json_int_t)x->set->event->u.set.bytes));
 	else
-		printf("%s\n", x->to);
+		printf("%s\n", x->folder.path);
 	return ERR_OK;
 }
 
 enum err
 consent_get(struct consent *c)
 {
-	__attribute__((cleanup(
-	    getting_free))) struct getting x = { .piece = malloc(PIECE) };
+	__attribute__((cleanup(getting_free))) struct getting x = {
+		.piece = malloc(PIECE), .folder.fd = -1
+	};
 	const char *what = consent_operand(c, 0, "the set's id");
 	const char *login = consent_opt(c, "login");
 	const struct passwd *pw = getpwuid(getuid());

@@ -13,6 +13,20 @@ consent --home "$W/ann" sets | grep -q 'Discharge report (Clinic A)'
 consent --home "$W/ann" sets | grep -q 'Second opinion (Clinic B)'
 consent --home "$W/ann" get --to "$W/fetched" "$visit" >/dev/null
 diff -r "$W/docs/visit" "$(find "$W/fetched" -type d -name visit)"
+must_fail 7 consent --home "$W/ann" get --to "$W/fetched" "$visit" # it is there
+mkdir "$W/planted"
+ln -s "$W/planted" "$W/.consent-get-$visit" # by whoever may write here
+must_fail 7 consent --home "$W/ann" get --to "$W/again/" "$visit"
+rm "$W/.consent-get-$visit"
+mkdir -m 777 "$W/.consent-get-$visit"
+must_fail 7 consent --home "$W/ann" get --to "$W/again/" "$visit"
+grep -q 'is not a folder of an earlier run; remove it' "$W/out"
+chmod 700 "$W/.consent-get-$visit" # what a run that was killed may leave
+mkdir "$W/.consent-get-$visit/visit"
+head -c 3000000 /dev/zero >"$W/.consent-get-$visit/visit/report.pdf"
+consent --home "$W/ann" get --to "$W/again/" "$visit" >/dev/null
+diff -r "$W/docs/visit" "$W/again/visit"
+[ -z "$(ls "$W/planted")" ] && [ ! -e "$W/.consent-get-$visit" ]
 M=$W/mnt
 mount_home ann "$M"
 until_ok 10 appears "$M" "Second opinion"

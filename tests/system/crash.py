@@ -17,7 +17,7 @@ W, BUILD, RMS, NODE = (os.environ[k] for k in ("W", "BUILD_DIR", "RMS", "NODE"))
 LONG = bool(os.environ.get("LONG"))
 SEED = int(os.environ.get("SEED") or 3)
 SHARE = int(os.environ.get("SHARE") or 2)
-MNT = W + "/mnt"
+MNT, VIEW = W + "/mnt", W + "/view"
 WAIT = 60
 CALLS = ("write,pwrite64,writev,pwritev,fsync,fdatasync,syncfs,rename,renameat,"
          "renameat2,link,linkat,unlink,unlinkat,rmdir,mkdir,mkdirat,ftruncate,"
@@ -44,10 +44,10 @@ def consent(home, *args):
     return [BUILD + "/consent", "--home", f"{W}/{home}", *args]
 
 
-def run(argv, timeout=WAIT):
+def run(argv, timeout=WAIT, **env):
     with open(W + "/consent.log", "ab") as log:
         p = subprocess.run(argv, stdout=subprocess.PIPE, stderr=log,
-                           timeout=timeout)
+                           env={**os.environ, **env}, timeout=timeout)
     return p.returncode, p.stdout.decode()
 
 
@@ -135,9 +135,9 @@ class Daemon:
         self.proc = None
 
 
-def mounted():
+def mounted(at=MNT):
     try:
-        return os.stat(MNT).st_dev != os.stat(W).st_dev
+        return os.stat(at).st_dev != os.stat(W).st_dev
     except OSError:
         return False
 
@@ -153,6 +153,9 @@ class World:
                                           "--dir", W + "/rms"])
         self.mount = Daemon("consentfs", [BUILD + "/consentfs", "-f",
                                           "--home", W + "/b1", MNT])
+        self.view = Daemon("view", [BUILD + "/consentfs", "-f", "--home", W + "/a1",
+                                    "-o", "view=ciphertext", VIEW])
+        self.viewing = False  # the view is to run too
         self.lock = threading.Lock()  # guards what follows
         self.opens = {}     # handles that were returned, by the opener's name
         self.attempts = set()
@@ -162,15 +165,19 @@ class World:
 
     # ---- life ----
 
+    def mounts(self):
+        return [(self.mount, MNT)] + [(self.view, VIEW)] * self.viewing
+
     def up(self):
         """Start what does not run.  No step but starting it."""
         if self.server.proc is None or self.server.dead():
             self.start(self.server, healthy)
-        if self.mount.proc:
-            until("the mount to be there or gone",
-                  lambda: self.mount.dead() or mounted())
-        if self.mount.proc is None or self.mount.dead():
-            self.start(self.mount, mounted)
+        for d, at in self.mounts():
+            if d.proc:
+                until("the mount to be there or gone",
+                      lambda: d.dead() or mounted(at))
+            if d.proc is None or d.dead():
+                self.start(d, lambda: mounted(at))
 
     def start(self, d, ready):
         """Again while another part of what died is still at its end."""
@@ -188,18 +195,25 @@ class World:
     def until(self, what, fn, seconds=WAIT):
         """On a machine that is too busy a keeper may end its mount."""
         return until(
-            what, lambda: (self.mount.dead() and self.up()) or fn(), seconds)
+            what, lambda: (any(d.dead() for d, _ in self.mounts()) and self.up())
+            or fn(), seconds)
 
     def down(self):
+        self.view.stop()
         self.mount.stop()
         self.server.stop()
 
+    def kill(self):
+        for d in (self.view, self.mount, self.server):
+            d.kill()
+            d.proc = None
+        for at in (VIEW, MNT):
+            subprocess.run(["umount", "-l", at], stderr=subprocess.DEVNULL)
+        self.viewing = False
+
     def reset(self):
         """The world as it was made: so that it does not grow and grow."""
-        self.mount.kill()
-        self.server.kill()
-        subprocess.run(["umount", "-l", MNT], stderr=subprocess.DEVNULL)
-        self.mount.proc = self.server.proc = None
+        self.kill()
         for name in os.listdir(W + "/made"):
             shutil.rmtree(f"{W}/{name}", ignore_errors=True)
             subprocess.run(["cp", "-a", f"{W}/made/{name}", W], check=True)
@@ -281,7 +295,7 @@ class World:
     def lost_opens(self):
         items = [i for i in ask_json("ann", "history") if i["kind"] == "access"]
         ids = [i["id"] for i in items]
-        apps = [i.get("app") for i in items]
+        apps = [i.get("app") for i in items if i.get("app") != "consent"]
         if len(ids) != len(set(ids)):
             raise Failed("an inquiry id is on the list twice")
         twice = {a for a in apps if apps.count(a) > 1}
@@ -331,19 +345,11 @@ class World:
     def check_copy(self):
         copy = W + "/copy"
         shutil.rmtree(copy, ignore_errors=True)
-        os.makedirs(W + "/view", exist_ok=True)
-        view = subprocess.Popen([BUILD + "/consentfs", "-f", "--home", W + "/a1",
-                                 "-o", "view=ciphertext", W + "/view"])
-        try:
-            want = len(self.titles)
-            until("the ciphertext view", lambda: os.path.ismount(W + "/view"))
-            until("all sets in it", lambda: sum(
-                len(d) for p, d, _ in os.walk(W + "/view")
-                if p.count("/") == (W + "/view").count("/") + 1) >= want)
-            shutil.copytree(W + "/view", copy)
-        finally:
-            view.terminate()
-            view.wait(WAIT)
+        self.viewing = True
+        self.up()
+        self.until("all sets in the view", lambda:
+                   set(self.titles.values()) <= set(os.listdir(VIEW)))
+        shutil.copytree(VIEW, copy)
         run_ok(consent("a1", "verify", copy))
 
     def check(self):
@@ -531,6 +537,37 @@ class Fresh(Verb):
         shutil.rmtree(f"{W}/{title}")
 
 
+class Get(Verb):
+    """The folder is there only when it is whole."""
+    size = 12000000
+
+    def prepare(self, title):
+        self.w.publish(title, self.size)
+        self.to = f"{W}/got/{title}"
+        os.makedirs(W + "/got", exist_ok=True)
+
+    def argv(self, title):
+        return consent("ann", "get", "--to", self.to, self.w.titles[title],
+                       "--json")
+
+    def finish(self, title):
+        if os.path.exists(self.to):  # it came to its end
+            self.status = 0
+        super().finish(title)
+
+    def acknowledged(self, title):
+        with open(f"{W}/docs/{title}/doc.bin", "rb") as f, \
+                open(self.to + "/doc.bin", "rb") as g:
+            if f.read() != g.read():
+                raise Failed("wrong bytes of " + title)
+        until("the get on the ledger", lambda: [
+            i for i in ask_json("ann", "history") if i["kind"] == "access"
+            and i.get("app") == "consent" and i["set"] == self.w.titles[title]])
+        if os.listdir(W + "/got") != [title]:
+            raise Failed(f"left behind: {os.listdir(W + '/got')}")
+        shutil.rmtree(self.to)
+
+
 class Keygen(Fresh):
     names = {"accreditation.json", "consent.conf", "identity.key",
              "reading.key", "cli", "outbox"}
@@ -544,6 +581,50 @@ class Keygen(Fresh):
         known = run_ok(consent(title, "id", "--json"))
         if self.status == 0 and known != self.out:
             raise Failed("another identity")
+
+
+class Join(Keygen):
+    """A second host of an institution."""
+
+    def argv(self, title):
+        return consent(title, "keygen", "--join", W + "/a1", "--roots",
+                       W + "/rms/client.conf", "--unprotected",
+                       "--host", title, "--json")
+
+
+class View(Op):
+    """A set is copied out of the ciphertext view, as backup tools do."""
+    size = 1500000
+
+    def __init__(self, w):
+        super().__init__(w)
+        w.viewing = True
+
+    def prepare(self, title):
+        self.w.publish(title, self.size)
+        self.w.until(title + " in the view", lambda: self.is_listed(title))
+
+    def is_listed(self, title):
+        try:
+            return os.listdir(f"{VIEW}/{self.w.titles[title]}")
+        except OSError:
+            return False
+
+    def act(self, title):
+        self.copy = f"{W}/copied/{self.w.titles[title]}"
+        shutil.rmtree(W + "/copied", ignore_errors=True)
+        try:
+            shutil.copytree(f"{VIEW}/{self.w.titles[title]}", self.copy)
+            return True
+        except OSError:
+            return False
+
+    def finish(self, title):
+        self.w.until("a copy of " + title, lambda: self.act(title))
+        status, out = run(consent("nobody", "verify", "--roots",
+                                  W + "/rms/client.conf", "--json", W + "/copied"))
+        if status != 0:
+            raise Failed(f"a copy that does not hold: {out}")
 
 
 class Init(Fresh):
@@ -591,7 +672,8 @@ class Start(Op):
         self.w.up()
 
 
-# name -> (who dies, operation); a command dies by strace
+# name -> (who dies, operation); a command dies by strace, which counts the
+# calls of each thread, one with threads as the daemons do
 POINTS = {
     "open": ("consentfs", Open),
     "open-rms": ("consentd", Open),
@@ -612,6 +694,10 @@ POINTS = {
     "register": ("command", Register),
     "register-rms": ("consentd", Register),
     "keygen": ("command", Keygen),
+    "keygen-join": ("command", Join),
+    "get": ("threads", Get),
+    "view": ("view", View),
+    "view-rms": ("consentd", View),
     "init": ("command", Init),
     "accredit": ("command", Accredit),
     "restore": ("command", Restore),
@@ -690,20 +776,43 @@ def daemon_turn(w, d, op, at):
     return killed, seen
 
 
-def daemon_points(w, who, op):
-    d = w.mount if who == "consentfs" else w.server
-    daemon_turn(w, d, op, 0)  # the first one has more to do
-    killed, total = daemon_turn(w, d, op, 0)
+def threads_turn(w, points, op, at):
+    """As daemon_turn(), of a command with threads."""
+    w.turn += 1
+    title = f"t{w.turn}"
+    w.up()
+    op.prepare(title)
+    points.arm(at)
+    op.status, op.out = run(op.argv(title), LD_PRELOAD=W + "/killpoint.so",
+                            KILLPOINT=points.path)
+    seen = points.calls()
+    points.disarm()
+    killed = op.status == -signal.SIGKILL
+    if not killed and op.status != 0:
+        raise Failed(f"status {op.status} of {op.argv(title)}")
+    op.finish(title)
+    return killed, seen
+
+
+def counted_points(w, who, op):
+    if who == "threads":
+        points = Points("command")
+        turn = lambda at: threads_turn(w, points, op, at)
+    else:
+        d = {"consentfs": w.mount, "view": w.view, "consentd": w.server}[who]
+        turn = lambda at: daemon_turn(w, d, op, at)
+    turn(0)  # the first one has more to do
+    killed, total = turn(0)
     at, n = 0, 0
     if not LONG:
         for at in sorted(rng.sample(range(1, total + 1), min(SHARE, total))):
-            n += daemon_turn(w, d, op, at)[0]
+            n += turn(at)[0]
         return n, total
     while True:
         at += 1
         if at % 100 == 0:
             w.check()
-        if not daemon_turn(w, d, op, at)[0]:
+        if not turn(at)[0]:
             return n, total
         n += 1
 
@@ -761,7 +870,7 @@ def points(w, names):
         print(f"== {name}", flush=True)
         try:
             n, total = (verb_points(w, op(w)) if who == "command" else
-                        daemon_points(w, who, op(w)))
+                        counted_points(w, who, op(w)))
             w.check()
             w.check_strays()
             height = w.check_chain()
@@ -915,9 +1024,7 @@ def main():
               file=sys.stderr)
         return 1
     finally:
-        w.mount.kill()
-        w.server.kill()
-        subprocess.run(["umount", "-l", MNT], stderr=subprocess.DEVNULL)
+        w.kill()
     return 0
 
 
