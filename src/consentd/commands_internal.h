@@ -14,6 +14,7 @@ enum err consentd_serve(int argc, char **argv) must_check;
 enum err consentd_accredit(int argc, char **argv) must_check;
 enum err consentd_status(int argc, char **argv) must_check;
 enum err consentd_config(int argc, char **argv) must_check;
+enum err consentd_chain(int argc, char **argv) must_check;
 enum err consentd_receipts(int argc, char **argv) must_check;
 
 /*

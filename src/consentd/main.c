@@ -23,6 +23,8 @@ static const struct verb {
 	    "ask the running server how it is" },
 	{ "config", consentd_config, "--dir DIR",
 	    "print the configuration in effect" },
+	{ "node", consentd_chain, "verify [DIR]",
+	    "check the whole chain of the stopped embedded node" },
 	{ "receipts", consentd_receipts, "--dir DIR",
 	    "print a line of JSON for each key that was released" },
 };

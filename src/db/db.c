@@ -117,6 +117,8 @@ check_format_in(struct db *d, MDB_txn *txn)
 		rc = mdb_stat(txn, dbi, &st);
 	if (rc)
 		return db_err(d, rc, "open");
+	if (d->read_only)
+		return db_err(d, MDB_CORRUPTED, "read the format of");
 	if (st.ms_entries > 0)
 		return err_say(ERR_UNSUPPORTED,
 		    "database '%s' names no format, this program reads '%s' "
@@ -130,7 +132,8 @@ check_format(struct db *d)
 {
 	MDB_txn *txn;
 	enum err e;
-	int rc = mdb_txn_begin(d->env, NULL, 0, &txn);
+	int rc = mdb_txn_begin(
+	    d->env, NULL, d->read_only ? MDB_RDONLY : 0, &txn);
 
 	if (rc)
 		return db_err(d, rc, "open");
@@ -166,6 +169,8 @@ cover_pages(struct db *d)
 		return db_err(d, errno, "open");
 	if (file.st_size >= need)
 		return ERR_OK;
+	if (d->read_only)
+		return db_err(d, MDB_CORRUPTED, "read all of");
 	rc = posix_fallocate(fd, 0, need);
 	return rc ? db_err(d, rc, "open") : ERR_OK;
 }
@@ -174,21 +179,23 @@ static enum err
 open_env(struct db *d)
 {
 	uint64_t size = (d->opts.max_bytes + PAGE - 1) / PAGE * PAGE;
+	unsigned flags = MDB_NOTLS | (d->read_only ? MDB_RDONLY : 0);
 	int dead, rc;
 
 	if ((rc = mdb_env_create(&d->env)) != 0 ||
 	    (rc = mdb_env_set_mapsize(d->env, size)) != 0 ||
 	    (rc = mdb_env_set_maxdbs(d->env, DB_MAX_TABLES + 1)) != 0 ||
 	    (rc = mdb_env_set_maxreaders(d->env, MAX_READERS)) != 0 ||
-	    (rc = mdb_env_open(d->env, d->dir, MDB_NOTLS, 0600)) != 0 ||
+	    (rc = mdb_env_open(d->env, d->dir, flags, 0600)) != 0 ||
 	    (rc = mdb_reader_check(d->env, &dead)) != 0)
 		return db_err(d, rc, "open");
 	d->readers_checked = clock_boot_ms();
 	return cover_pages(d);
 }
 
-enum err
-db_open(const char *dir, const struct db_opts *opts, struct db **out)
+static enum err
+open_any(const char *dir, const struct db_opts *opts, bool read_only,
+    struct db **out)
 {
 	CLEANUP(db_close) struct db *d = NULL;
 	const char *format;
@@ -202,16 +209,31 @@ db_open(const char *dir, const struct db_opts *opts, struct db **out)
 		return ERR_NOMEM;
 	(void)pthread_mutex_init(&d->lock, NULL);
 	d->opts = *opts;
+	d->read_only = read_only;
 	d->opts.format = format = strdup(opts->format);
 	d->dir = strdup(dir);
 	if (format == NULL || d->dir == NULL)
 		return ERR_NOMEM;
-	if ((e = file_mkdirs(dir)) != ERR_OK || (e = open_env(d)) != ERR_OK ||
-	    (e = check_format(d)) != ERR_OK ||
-	    (e = file_sync_dir(dir)) != ERR_OK)
+	if (!read_only && (e = file_mkdirs(dir)) != ERR_OK)
+		return e;
+	if ((e = open_env(d)) != ERR_OK || (e = check_format(d)) != ERR_OK)
+		return e;
+	if (!read_only && (e = file_sync_dir(dir)) != ERR_OK)
 		return e;
 	*out = TAKE(d);
 	return ERR_OK;
+}
+
+enum err
+db_open(const char *dir, const struct db_opts *opts, struct db **out)
+{
+	return open_any(dir, opts, false, out);
+}
+
+enum err
+db_open_read(const char *dir, const struct db_opts *opts, struct db **out)
+{
+	return open_any(dir, opts, true, out);
 }
 
 void
@@ -229,15 +251,30 @@ db_close(struct db *d)
 	free(d);
 }
 
+enum err
+db_check(struct db *d)
+{
+	int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	int rc;
+
+	if (fd < 0)
+		return err_say(err_from_errno(errno),
+		    "cannot open '/dev/null': %s", strerror(errno));
+	rc = mdb_env_copyfd2(d->env, fd, MDB_CP_COMPACT);
+	(void)close(fd);
+	return rc ? db_err(d, rc, "check the pages of") : ERR_OK;
+}
+
 static int
 open_table(struct db *d, const char *name, MDB_dbi *out)
 {
+	bool look = d->read_only;
 	MDB_txn *txn;
-	int rc = mdb_txn_begin(d->env, NULL, 0, &txn);
+	int rc = mdb_txn_begin(d->env, NULL, look ? MDB_RDONLY : 0, &txn);
 
 	if (rc)
 		return rc;
-	rc = mdb_dbi_open(txn, name, MDB_CREATE, out);
+	rc = mdb_dbi_open(txn, name, look ? 0 : MDB_CREATE, out);
 	if (rc == 0)
 		return mdb_txn_commit(txn);
 	mdb_txn_abort(txn);
@@ -259,7 +296,8 @@ db_table(struct db *d, const char *name, struct db_table *out)
 		return db_err(d, MDB_DBS_FULL, "open a table of");
 	rc = open_table(d, name, &d->table[i].dbi);
 	if (rc)
-		return db_err(d, rc, "open a table of");
+		return db_err(d, rc == MDB_NOTFOUND ? MDB_CORRUPTED : rc,
+		    "open a table of");
 	d->table[i].name = strdup(name);
 	if (d->table[i].name == NULL)
 		return ERR_NOMEM;

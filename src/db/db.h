@@ -50,11 +50,27 @@ enum err db_open(
     const char *dir, const struct db_opts *opts, struct db **out) must_check;
 
 /**
+ * db_open_read(dir, opts, out):
+ * As db_open(), only to read: nothing is made or changed.
+ * Errors: as well NOTFOUND.
+ */
+enum err db_open_read(
+    const char *dir, const struct db_opts *opts, struct db **out) must_check;
+
+/**
  * db_close(d):
  * Close; no transaction may be open.  NULL is allowed.
  */
 void db_close(struct db *d);
 DEFINE_CLEANUP(struct db *, db_close);
+
+/**
+ * db_check(d):
+ * Read every page of the file: they must hang together, and each must be in
+ * use once or free.  What the rows hold is not looked at.
+ * Errors: CORRUPT.
+ */
+enum err db_check(struct db *d) must_check;
 
 /**
  * db_table(d, name, out):

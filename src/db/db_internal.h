@@ -13,7 +13,8 @@
 struct db {
 	MDB_env *env; /* lock, and not changed while there are users */
 	char *dir;
-	struct db_opts opts;     /* format owned */
+	struct db_opts opts; /* format owned */
+	bool read_only;
 	int64_t readers_checked; /* boot ms; guarded by the write transaction */
 	pthread_mutex_t lock;
 	unsigned users;   /* lock; transactions */

@@ -9,14 +9,6 @@
 #define DEF_HEARTBEAT_MS 15000
 #define GAP_MS           50 /* between blocks, if the interval is not shorter */
 
-static const char chain_byte_key[] = "chain byte";
-
-static struct db_val
-setting_key(void)
-{
-	return (struct db_val){ chain_byte_key, sizeof(chain_byte_key) - 1 };
-}
-
 static void
 node_free(struct node *n)
 {
@@ -63,7 +55,7 @@ begin_chain(struct node *n, const char *dir)
 		    "there is a chain in '%s' already; "
 		    "use it or choose another directory",
 		    dir);
-	db_put(&t, n->t.setting, setting_key(), DB_VAL(&n->chain_byte));
+	node_chain_byte_put(n, &t, &n->chain_byte);
 	return db_commit(&t);
 }
 
@@ -102,7 +94,7 @@ node_create(const char *dir, const struct seal_identity *identity,
 	if (chain_byte <= ' ' || chain_byte > '~' || chain_byte == '"')
 		return err_say(
 		    ERR_INVAL, "a chain byte is a printable ASCII character");
-	if ((e = file_mkdirs(dir)) || (e = node_store_open(dir, n)) ||
+	if ((e = file_mkdirs(dir)) || (e = node_store_open(dir, false, n)) ||
 	    (e = begin_chain(n, dir)) || (e = node_mine(n, true, &more)) ||
 	    (e = read_chain(n, dir)))
 		return e;
@@ -115,23 +107,20 @@ node_create(const char *dir, const struct seal_identity *identity,
 static enum err
 check_chain_byte(struct node *n, const char *dir)
 {
-	struct db_val v;
+	uint8_t byte;
 	CLEANUP_TXN struct db_txn t;
 
 	db_read(n->db, &t);
-	if (!db_get(&t, n->t.setting, setting_key(), &v))
+	if (!node_chain_byte(n, &t, &byte))
 		return t.err ?
 		    t.err :
 		    err_say(ERR_NOTFOUND,
 			"there is no chain in '%s'; make one first", dir);
-	if (v.n != 1)
-		return err_say(
-		    ERR_CORRUPT, "the chain byte in '%s' is damaged", dir);
-	if (*(const uint8_t *)v.p != n->chain_byte)
+	if (byte != n->chain_byte)
 		return err_say(ERR_CONFIG,
 		    "the chain in '%s' has the chain byte '%c', not '%c'; "
 		    "correct the configuration",
-		    dir, *(const uint8_t *)v.p, n->chain_byte);
+		    dir, byte, n->chain_byte);
 	return ERR_OK;
 }
 
@@ -198,7 +187,7 @@ node_open(const struct node_opts *o, struct node **out)
 	n->gap_ms = interval < GAP_MS ? interval : GAP_MS;
 	n->heartbeat_ms = o->heartbeat_ms > 0 ? o->heartbeat_ms :
 						DEF_HEARTBEAT_MS;
-	if ((e = node_store_open(o->dir, n)) ||
+	if ((e = node_store_open(o->dir, false, n)) ||
 	    (e = check_chain_byte(n, o->dir)) || (e = read_chain(n, o->dir)) ||
 	    (e = check_last(n, o->dir)) || (e = start(n, o)))
 		return e;

@@ -77,4 +77,28 @@ void node_chain(const struct node *n, struct chain *out);
 void node_close(struct node *n);
 DEFINE_CLEANUP(struct node *, node_close);
 
+struct node_verify_opts {
+	const char *dir;
+	struct chain chain;
+	struct pubkey generator;
+	/* so many blocks are right; NULL: not told */
+	void (*progress)(void *ctx, uint64_t done, uint64_t of);
+	void *ctx;
+};
+
+struct node_verified {
+	uint64_t blocks, txs, pooled;
+};
+
+/**
+ * node_verify(o, out):
+ * Read the whole chain in ${o}->dir, on which no node may run, and change
+ * nothing.  Every row must be what the signed blocks and transactions make;
+ * ${out} says how far that is so.  The error's detail names the first flaw.
+ * A damaged file may end the process: call it in one of its own.
+ * Errors: CORRUPT, BUSY, those of db_open().
+ */
+enum err node_verify(
+    const struct node_verify_opts *o, struct node_verified *out) must_check;
+
 #endif

@@ -9,8 +9,8 @@
  *                                             count u32, transaction ids
  *  blockid  id 64                          -> height u64
  *  tx       transaction id                 -> its JSON, as answered
- *  place    transaction id                 -> height u64, index u32;
- *                                             height 0: in the pool
+ *  place    transaction id                 -> height u64, index u32; in the
+ *                                             pool height 0 and the arrival
  *  pool     arrival u64                    -> transaction id, full size u32,
  *                                             JSON size u32
  *  address  address 26, ~height, ~index    -> transaction id (newest first)
@@ -76,16 +76,25 @@ struct node_place {
 };
 
 /**
- * node_store_open(dir, n):
+ * node_store_open(dir, read_only, n):
  * Lock the directory, open environment and tables.
  */
-enum err node_store_open(const char *dir, struct node *n) must_check;
+enum err node_store_open(
+    const char *dir, bool read_only, struct node *n) must_check;
 
 /**
  * node_store_close(n):
  * Close what node_store_open() opened.
  */
 void node_store_close(struct node *n);
+
+/**
+ * node_chain_byte(n, t, out), node_chain_byte_put(n, t, byte):
+ * The chain byte that is kept; false if there is none.
+ */
+bool node_chain_byte(struct node *n, struct db_txn *t, uint8_t *out);
+/** node_chain_byte_put(n, t, byte): see node_chain_byte(). */
+void node_chain_byte_put(struct node *n, struct db_txn *t, const uint8_t *byte);
 
 /**
  * node_block_at(n, t, height, out), node_block_last(n, t, out):
@@ -155,7 +164,7 @@ enum err node_pool_read(struct db_val key, struct db_val value,
 
 /**
  * node_pool_put(n, t, row):
- * Add ${row} behind all others.
+ * Add ${row} behind all others, and its place.
  */
 void node_pool_put(
     struct node *n, struct db_txn *t, const struct node_pool_row *row);

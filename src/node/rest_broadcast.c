@@ -101,7 +101,6 @@ sum_row(void *ctx, struct db_val key, struct db_val value)
 static enum err
 keep(struct offer *o, struct db_txn *t)
 {
-	static const struct node_place in_pool;
 	struct node *n = o->n;
 	struct node_pool_row row = { .id = o->tx->id,
 		.full = (uint32_t)ledger_tx_full_size(o->tx),
@@ -110,7 +109,6 @@ keep(struct offer *o, struct db_txn *t)
 
 	db_put(t, n->t.tx, DB_VAL(&row.id),
 	    (struct db_val){ o->text.p, o->text.len });
-	node_place_put(n, t, &row.id, &in_pool);
 	node_pool_put(n, t, &row);
 	e = db_commit(t);
 	if (e)

@@ -61,14 +61,12 @@ unlist(struct back *b, const struct node_place *place,
 static void
 settle(struct back *b, const struct ledger_tx *tx, size_t json_size)
 {
-	static const struct node_place in_pool;
 	const struct node_pool_row row = { .id = tx->id,
 		.full = (uint32_t)ledger_tx_full_size(tx),
 		.json = (uint32_t)json_size };
 	struct node *n = b->n;
 
 	if (b->keep) {
-		node_place_put(n, b->w, &tx->id, &in_pool);
 		node_pool_put(n, b->w, &row);
 		return;
 	}

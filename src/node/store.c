@@ -32,7 +32,7 @@ open_tables(struct node *n)
 }
 
 enum err
-node_store_open(const char *dir, struct node *n)
+node_store_open(const char *dir, bool read_only, struct node *n)
 {
 	const struct db_opts opts = { "node", VERSION, MAP_BYTES };
 	CLEANUP(free) char *lock = file_join(dir, "node.lock");
@@ -41,7 +41,7 @@ node_store_open(const char *dir, struct node *n)
 	if (lock == NULL)
 		return ERR_NOMEM;
 	if ((e = file_lock(lock, &n->lock_fd)) ||
-	    (e = db_open(dir, &opts, &n->db)))
+	    (e = (read_only ? db_open_read : db_open)(dir, &opts, &n->db)))
 		return e;
 	return open_tables(n);
 }
@@ -63,6 +63,34 @@ corrupt(struct db_txn *t, const char *what)
 		    "a %s of the node's chain is damaged; restore it from a "
 		    "backup",
 		    what);
+}
+
+static struct db_val
+chain_byte_key(void)
+{
+	static const char name[] = "chain byte";
+
+	return (struct db_val){ name, sizeof(name) - 1 };
+}
+
+bool
+node_chain_byte(struct node *n, struct db_txn *t, uint8_t *out)
+{
+	struct db_val v;
+
+	if (!db_get(t, n->t.setting, chain_byte_key(), &v))
+		return false;
+	if (v.n == 1)
+		*out = *(const uint8_t *)v.p;
+	else
+		corrupt(t, "chain byte");
+	return t->err == ERR_OK;
+}
+
+void
+node_chain_byte_put(struct node *n, struct db_txn *t, const uint8_t *byte)
+{
+	db_put(t, n->t.setting, chain_byte_key(), DB_VAL(byte));
 }
 
 static struct db_val
@@ -241,6 +269,7 @@ void
 node_pool_put(struct node *n, struct db_txn *t, const struct node_pool_row *row)
 {
 	CLEANUP_BUF struct buf v = { 0 };
+	struct node_place place = { .height = 0 };
 	struct db_val k, old;
 	uint64_t arrival = 1;
 	uint8_t key[8];
@@ -254,6 +283,8 @@ node_pool_put(struct node *n, struct db_txn *t, const struct node_pool_row *row)
 		t->err = v.err;
 	db_put(
 	    t, n->t.pool, key_u64(arrival, key), (struct db_val){ v.p, v.len });
+	place.index = (uint32_t)arrival;
+	node_place_put(n, t, &row->id, &place);
 }
 
 static void

@@ -515,6 +515,7 @@ main(void)
 	suite_add_tcase(s, u);
 	suite_add_tcase(s, chain_tests());
 	suite_add_tcase(s, rollback_tests());
+	suite_add_tcase(s, verify_tests());
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);

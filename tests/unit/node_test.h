@@ -50,5 +50,6 @@ const char *address_of(const struct seal_identity *id);
 
 TCase *chain_tests(void);
 TCase *rollback_tests(void);
+TCase *verify_tests(void);
 
 #endif

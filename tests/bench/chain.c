@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * How long the embedded node looks for things in a chain of 10^5, 10^6, 10^7
+ * transactions.  The rows are those that the node itself would write, with
+ * signed blocks, but the transactions are neither signed nor sent one by one.
+ * chainbench DIR N...: fill to N, measure, fill on.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "node/node_internal.h"
+
+#define ACCOUNTS  1000
+#define BLOCK_TXS 1000
+#define AT_ONCE   20 /* blocks in a transaction of the database */
+#define LOOKS     2000
+
+struct bench {
+	struct node *n; /* for the store */
+	struct seal_identity *key;
+	struct chain chain;
+	const char *dir;
+	struct http_client *http;
+	uint64_t filled;
+	struct ledger_block last;
+};
+
+static void
+must(enum err e, const char *what)
+{
+	if (e == ERR_OK)
+		return;
+	fprintf(stderr, "%s: %s\n", what, err_detail(e));
+	exit(1);
+}
+
+static void
+hash_of(const char *what, uint64_t i, uint8_t out[32])
+{
+	const struct seal_part part[] = { { what, strlen(what) },
+		{ &i, sizeof(i) } };
+
+	seal_hash(NULL, part, 2, out);
+}
+
+static void
+account(uint64_t i, struct pubkey *key, uint8_t address[NODE_ADDRESS])
+{
+	hash_of("account", i % ACCOUNTS, key->b);
+	seal_address(key, 'B', address);
+}
+
+static void
+entry_key(uint64_t i, char out[32])
+{
+	(void)snprintf(out, 32, "cfs1.key.%" PRIu64, i);
+}
+
+static json_t *
+entry(uint64_t i)
+{
+	char key[32];
+
+	entry_key(i, key);
+	return json_pack("{s:s, s:s, s:I}", "key", key, "type", "integer",
+	    "value", (json_int_t)i);
+}
+
+static void
+put_tx(struct bench *b, struct db_txn *t, uint64_t i,
+    const struct node_place *place, const struct tx_id *id)
+{
+	CLEANUP_BUF struct buf text = { 0 };
+	CLEANUP_JS json_t *j = NULL, *e = entry(i);
+	struct node_address_key row;
+	uint8_t address[NODE_ADDRESS];
+	static const struct sig sig = { { 1 } };
+	struct pubkey key;
+
+	account(i, &key, address);
+	j = json_pack("{s:i,s:i,s:o,s:o,s:o,s:o,s:o,s:i,s:I,s:[O],s:n,s:[o]}",
+	    "type", 12, "version", 2, "id", JS_58_NEW(id), "sender",
+	    js_58_new(address, sizeof(address)), "senderPublicKey",
+	    JS_58_NEW(&key), "author", js_58_new(address, sizeof(address)),
+	    "authorPublicKey", JS_58_NEW(&key), "fee", 0, "timestamp",
+	    (json_int_t)(1700000000000 + (int64_t)i), "data", e, "feeAssetId",
+	    "proofs", JS_58_NEW(&sig));
+	js_print(j, &text);
+	db_put(t, b->n->t.tx, DB_VAL(id), (struct db_val){ text.p, text.len });
+	node_place_put(b->n, t, id, place);
+	node_address_key(address, place, &row);
+	db_put(t, b->n->t.address, DB_VAL(&row), DB_VAL(id));
+	node_data_put(b->n, t, address, e);
+}
+
+static void
+put_block(struct bench *b, struct db_txn *t)
+{
+	static struct tx_id id[BLOCK_TXS];
+	CLEANUP_BUF struct buf bytes = { 0 };
+	struct node_block out = { .head = { .height = b->last.height + 1,
+				      .reference = b->last.id,
+				      .time = b->last.time + 1,
+				      .generator = *seal_identity_key(b->key) },
+		.size = BLOCK_TXS * 250,
+		.count = BLOCK_TXS,
+		.ids = id[0].b };
+
+	for (uint32_t i = 0; i < BLOCK_TXS; i++) {
+		const struct node_place place = { out.head.height, i };
+
+		hash_of("transaction", b->filled, id[i].b);
+		put_tx(b, t, b->filled++, &place, &id[i]);
+	}
+	ledger_block_bytes(&out.head, id, BLOCK_TXS, &bytes);
+	must(seal_sign(b->key, SEAL_BLOCK, NULL, &bytes, &out.head.id), "sign");
+	node_block_put(b->n, t, &out);
+	b->last = out.head;
+}
+
+static void
+fill(struct bench *b, uint64_t to)
+{
+	struct node_block last;
+	struct db_txn t;
+
+	must(node_store_open(b->dir, false, b->n), "open");
+	db_read(b->n->db, &t);
+	if (!node_block_last(b->n, &t, &last))
+		must(ERR_CORRUPT, "last block");
+	b->last = last.head;
+	db_abort(&t);
+	while (b->filled < to) {
+		db_write(b->n->db, &t);
+		for (int i = 0; i < AT_ONCE && b->filled < to; i++)
+			put_block(b, &t);
+		must(db_commit(&t), "commit");
+	}
+	node_store_close(b->n);
+}
+
+/* ---- looking ---- */
+
+static int
+by_time(const void *x, const void *y)
+{
+	const int64_t *a = x, *b = y;
+
+	return (*a > *b) - (*a < *b);
+}
+
+static int64_t
+now_us(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static void
+path_of(const struct bench *b, int kind, uint64_t i, char *out, size_t n)
+{
+	uint8_t address[NODE_ADDRESS];
+	struct pubkey key;
+	struct tx_id id;
+	struct text58 a;
+	char name[32];
+
+	hash_of("transaction", i, id.b);
+	account(i, &key, address);
+	entry_key(i, name);
+	(void)text58(address, sizeof(address), &a);
+	if (kind == 0)
+		(void)snprintf(out, n, "/transactions/info/%s", TEXT58(&id));
+	else if (kind == 1)
+		(void)snprintf(out, n, "/blocks/headers/at/%" PRIu64,
+		    1 + i * b->last.height / b->filled);
+	else if (kind == 2)
+		(void)snprintf(out, n,
+		    "/transactions/address/%s/limit/10?after=%s", a.s,
+		    TEXT58(&id));
+	else
+		(void)snprintf(out, n, "/addresses/data/%s/%s", a.s, name);
+}
+
+static int64_t
+look(const struct bench *b, const struct node *n, int kind, uint64_t i)
+{
+	CLEANUP_ANSWER struct http_answer a = { 0 };
+	char path[800], url[900];
+	const struct http_call c = {
+		.method = "GET", .url = url, .max_answer = 1 << 20
+	};
+	int64_t start;
+
+	path_of(b, kind, i, path, sizeof(path));
+	(void)snprintf(
+	    url, sizeof(url), "http://127.0.0.1:%u%s", node_port(n), path);
+	start = now_us();
+	must(http_do(b->http, &c, &a), "ask");
+	start = now_us() - start;
+	if (a.status != 200 || a.body.len < 4)
+		must(ERR_NOTFOUND, path);
+	return start;
+}
+
+static void
+measure(const struct bench *b)
+{
+	static const char *const names[] = { "transaction by id",
+		"header by height", "10 of an address after an id",
+		"data by key" };
+	static int64_t us[LOOKS];
+	const struct node_opts o = { .dir = b->dir,
+		.identity = b->key,
+		.chain_byte = 'B',
+		.heartbeat_ms = 3600000 };
+	struct node *n = NULL;
+	int64_t start = now_us();
+	uint64_t i = 1;
+
+	must(node_open(&o, &n), "start");
+	printf("N %" PRIu64 ": start %.1f ms", b->filled,
+	    (double)(now_us() - start) / 1000);
+	for (int kind = 0; kind < 4; kind++) {
+		for (size_t k = 0; k < LOOKS; k++) {
+			i = i * 6364136223846793005u + 1442695040888963407u;
+			us[k] = look(b, n, kind, (i >> 16) % b->filled);
+		}
+		qsort(us, LOOKS, sizeof(us[0]), by_time);
+		printf("; %s p50 %" PRId64 " p99 %" PRId64 " us", names[kind],
+		    us[LOOKS / 2], us[LOOKS * 99 / 100]);
+	}
+	printf(" (of %d each)\n", LOOKS);
+	(void)fflush(stdout);
+	node_close(n);
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct node store;
+	struct bench b = { .n = &store };
+	const struct http_client_opts co = { .timeout_ms = 60000 };
+
+	log_start("chainbench", LOG_WARN);
+	must(secret_init(), "start");
+	if (argc < 3) {
+		fprintf(stderr, "usage: chainbench DIR N...\n");
+		return 2;
+	}
+	b.dir = argv[1];
+	must(seal_identity_new(&b.key), "key");
+	must(http_client_new(&co, &b.http), "client");
+	must(node_create(b.dir, b.key, 'B', &b.chain), "create");
+	for (int i = 2; i < argc; i++) {
+		int64_t start = now_us();
+
+		fill(&b, strtoull(argv[i], NULL, 10));
+		fprintf(stderr, "filled to %" PRIu64 " in %.0f s\n", b.filled,
+		    (double)(now_us() - start) / 1e6);
+		measure(&b);
+	}
+	http_client_free(b.http);
+	seal_identity_free(b.key);
+	return 0;
+}
