@@ -203,6 +203,8 @@ read_sources(struct rd *r, struct consent_sources *src)
 		if (r->err == ERR_OK && (!one->path || !one->file))
 			return ERR_NOMEM;
 		src->bytes += one->size;
+		if (r->err == ERR_OK && (!one->path || !one->file))
+			return ERR_NOMEM;
 	}
 	return rd_end(r) ? ERR_CORRUPT : ERR_OK;
 }
@@ -329,7 +331,7 @@ static bool
 take_row(
     struct consent_spool *s, const uint8_t row[static ROW], uint64_t data_len)
 {
-	struct consent_blob *b;
+	struct consent_blob b = { .fd = s->data };
 	uint8_t check[32];
 	struct rd r;
 	uint32_t i;
@@ -340,16 +342,15 @@ take_row(
 	if (memcmp(check, row + ROW - ROW_CHECK, ROW_CHECK) != 0 ||
 	    i > s->src.n)
 		return false;
-	b = &s->blob[i];
-	b->at = rd_u64(&r);
-	b->length = rd_u64(&r);
-	rd_copy(&r, b->id.b, sizeof(b->id.b));
-	b->fd = s->data;
-	if (b->at > data_len || b->length > data_len - b->at)
+	b.at = rd_u64(&r);
+	b.length = rd_u64(&r);
+	rd_copy(&r, b.id.b, sizeof(b.id.b));
+	if (b.at > data_len || b.length > data_len - b.at)
 		return false;
+	s->blob[i] = b;
 	s->sealed[i] = true;
-	if (b->at + b->length > s->end)
-		s->end = b->at + b->length;
+	if (b.at + b.length > s->end)
+		s->end = b.at + b.length;
 	return true;
 }
 
