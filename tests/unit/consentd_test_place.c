@@ -91,6 +91,21 @@ init(const char *dir)
 	    "--rms-listen", rms, "--block-interval", "50ms", NULL));
 }
 
+/* There in a build that counts what is run (scripts/coverage). */
+void __gcov_dump(void) __attribute__((weak));
+
+/* The counts are lost by _exit(), and in the sandbox they cannot be kept. */
+static int
+serve_here(const char *dir)
+{
+	enum err e = run_verb(consentd_serve, "serve", "--dir", dir,
+	    __gcov_dump ? "--no-sandbox" : NULL, NULL);
+
+	if (__gcov_dump)
+		__gcov_dump();
+	return err_exit(e);
+}
+
 static int
 serve(const char *dir)
 {
@@ -100,8 +115,7 @@ serve(const char *dir)
 	ck_assert_int_ge(pid, 0);
 	if (pid == 0) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-		_exit(err_exit(
-		    run_verb(consentd_serve, "serve", "--dir", dir, NULL)));
+		_exit(serve_here(dir));
 	}
 	while (
 	    run_verb(consentd_status, "status", "--dir", dir, NULL) != ERR_OK &&
