@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * HTTP requests to our listener.  First byte:
- *   s  the rest comes from a socket, byte by byte, through libmicrohttpd;
+ *   s  the rest comes from a socket, in pieces, through libmicrohttpd;
  *   d  the parts as libmicrohttpd hands them on, without it: the method, the
  *      target, Content-Length, each on a line, then the body in pieces.
  * What the handlers are shown keeps the promises of http.h.
@@ -10,15 +10,17 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stdarg.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "fuzz.h"
 
-#define MAX_BODY   64
-#define SILENCE_US 20000 /* then nothing more comes */
-#define PIECE      16
+#define MAX_BODY    64
+#define MOST_TURNS  1000
+#define MOST_SILENT 4 /* turns: a parked request needs two */
+#define PIECE       16
 
 static void
 check_text(const char *s)
@@ -79,7 +81,29 @@ static const struct http_route routes[] = {
 	{ "GET", "/a/{}/{}/{}/{}/{}/{}/{}/{}", 0, echo },
 };
 
-static uint16_t
+/* ---- through libmicrohttpd, which we drive: it has no thread ---- */
+
+static struct MHD_Daemon *mhd;
+
+struct MHD_Daemon *__wrap_MHD_start_daemon(unsigned flags, uint16_t port,
+    MHD_AcceptPolicyCallback apc, void *apc_cls, MHD_AccessHandlerCallback dh,
+    void *dh_cls, ...);
+
+struct MHD_Daemon *
+__wrap_MHD_start_daemon(unsigned flags, uint16_t port,
+    MHD_AcceptPolicyCallback apc, void *apc_cls, MHD_AccessHandlerCallback dh,
+    void *dh_cls, ...)
+{
+	va_list ap;
+
+	flags &= ~(unsigned)MHD_USE_INTERNAL_POLLING_THREAD;
+	va_start(ap, dh_cls);
+	mhd = MHD_start_daemon_va(flags, port, apc, apc_cls, dh, dh_cls, ap);
+	va_end(ap);
+	return mhd;
+}
+
+static struct http_listener *
 listen_once(void)
 {
 	static struct http_listener *l;
@@ -90,56 +114,72 @@ listen_once(void)
 	if (l == NULL)
 		MUST(http_listen(&o, routes, ARRAY_LEN(routes), NULL, &l) ==
 		    ERR_OK);
-	return http_port(l);
+	return l;
 }
 
+/* The peer's end of a new connection. */
 static int
 dial(void)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET,
-		.sin_port = htons(listen_once()),
+	const struct sockaddr_in from = { .sin_family = AF_INET,
 		.sin_addr = { htonl(INADDR_LOOPBACK) } };
-	const struct timeval patience = { .tv_usec = SILENCE_US };
-	const struct linger hard = { 1, 0 }; /* leaves no port in TIME_WAIT */
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int end[2];
 
-	MUST(fd >= 0);
-	MUST(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience,
-		 sizeof(patience)) == 0);
-	MUST(setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard)) == 0);
-	MUST(connect(fd, (const struct sockaddr *)&to, sizeof(to)) == 0);
-	return fd;
+	MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
+		 end) == 0);
+	MUST(MHD_add_connection(mhd, end[0], (const struct sockaddr *)&from,
+		 sizeof(from)) == MHD_YES);
+	return end[1];
 }
 
-/* A kept connection stays open: read until there is silence. */
-static void
-drain(int fd)
+/* Let it work and see what it answers; false: nothing. */
+static bool
+turn(struct http_listener *l, int fd)
 {
-	char answer[4096];
-	size_t have = 0;
+	char answer[65536];
 	ssize_t n;
 
-	do {
-		n = recv(fd, answer + have, sizeof(answer) - have, 0);
-		if (n < 0 && errno == EINTR) /* libFuzzer has a timer */
-			continue;
-		MUST(n >= 0 || errno == ECONNRESET || errno == EPIPE ||
-		    errno == EAGAIN);
-		have = n > 0 && have < 16 ? have + (size_t)n : have;
-	} while (n > 0);
-	MUST(have < 9 || memcmp(answer, "HTTP/1.", 7) == 0);
+	http_wake(l);
+	MUST(MHD_run(mhd) == MHD_YES);
+	n = recv(fd, answer, sizeof(answer), 0);
+	MUST(n >= 0 || errno == EAGAIN || errno == ECONNRESET);
+	if (n > 9 && memcmp(answer, "HTTP/", 5) == 0)
+		MUST(memcmp(answer, "HTTP/1.", 7) == 0);
+	return n > 0;
 }
 
+static void
+hang_up(struct http_listener *l, int fd)
+{
+	(void)close(fd);
+	for (int i = 0; i < MOST_TURNS && l->nconns > 0; i++) {
+		http_wake(l);
+		MUST(MHD_run(mhd) == MHD_YES);
+	}
+	MUST(l->nconns == 0 && l->running == 0 && l->parked == NULL);
+}
+
+/* Bytes of 0xff are pauses. */
 static void
 try_socket(const uint8_t *p, size_t n)
 {
-	int fd = dial();
+	struct http_listener *l = listen_once();
+	int fd = dial(), silent = 0;
 
-	if (n > 0)
-		(void)!send(fd, p, n, MSG_NOSIGNAL);
+	while (n > 0) {
+		const uint8_t *end = memchr(p, 0xff, n);
+		size_t some = end ? (size_t)(end - p) : n;
+
+		(void)!send(fd, p, some, MSG_NOSIGNAL);
+		some += end != NULL;
+		p += some;
+		n -= some;
+		(void)turn(l, fd);
+	}
 	(void)shutdown(fd, SHUT_WR);
-	drain(fd);
-	(void)close(fd);
+	while (silent < MOST_SILENT)
+		silent = turn(l, fd) ? 0 : silent + 1;
+	hang_up(l, fd);
 }
 
 /* ---- without libmicrohttpd ---- */

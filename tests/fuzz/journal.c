@@ -4,7 +4,8 @@
  *   FIT_HEAD  headers get the hashes that belong to them,
  *   FIT_BODY  records get number and chain, and rest encryption is left out,
  *   SPLIT     the input is two segments, the second byte numbers the other,
- *   STORY     no segments, but what a program does, then a change of one bit.
+ *   STORY     no segments, but what a program does, then a change of one bit,
+ *   APPEND    a journal that opens is written to.
  */
 #include "journal/journal.h"
 
@@ -15,13 +16,13 @@
 #include "fuzz.h"
 #include "journal/journal_internal.h"
 
-enum { FIT_HEAD = 1, FIT_BODY = 2, SPLIT = 4, STORY = 8 };
+enum { FIT_HEAD = 1, FIT_BODY = 2, SPLIT = 4, STORY = 8, APPEND = 16 };
 
 #define FIELDS   64
 #define CHAIN_AT 24
 #define SIZE_AT  12
 #define SEG      JOURNAL_SEGMENT_MIN
-#define MOST     64 /* records of a story */
+#define MOST     16 /* records of a story */
 #define NONCE    24
 
 static bool in_clear;
@@ -180,10 +181,24 @@ read_all(struct journal *j, uint64_t first, const struct buf *want)
 		MUST(c.next == journal_last(j) + 1);
 }
 
+/* What was opened can be written to, and opened again. */
+static struct journal *
+append(struct journal *j)
+{
+	uint64_t last = journal_last(j), seq;
+	enum err e = journal_append(j, "after", 5, &seq);
+
+	MUST(e == ERR_OK && seq == last + 1);
+	journal_close(j);
+	j = open_journal(&e);
+	MUST(e == ERR_OK && journal_last(j) == last + 1);
+	return j;
+}
+
 static void
 try_segments(const uint8_t *p, size_t n, uint8_t flags)
 {
-	uint64_t last, seq, first = 1;
+	uint64_t first = 1;
 	struct journal *j;
 	enum err e;
 
@@ -203,12 +218,8 @@ try_segments(const uint8_t *p, size_t n, uint8_t flags)
 	if (e)
 		return;
 	read_all(j, 1, NULL);
-	last = journal_last(j);
-	e = journal_append(j, "after", 5, &seq);
-	MUST(e == ERR_OK && seq == last + 1);
-	journal_close(j);
-	j = open_journal(&e);
-	MUST(e == ERR_OK && journal_last(j) == last + 1);
+	if (flags & APPEND)
+		j = append(j);
 	journal_close(j);
 }
 
@@ -330,7 +341,7 @@ fuzz_seeds(const struct fuzz_taker *to)
 	for (uint8_t flags = 0; flags < STORY; flags++) {
 		CLEANUP_BUF struct buf b = { 0 };
 
-		buf_u8(&b, flags);
+		buf_u8(&b, flags | APPEND);
 		if (flags & SPLIT)
 			buf_u8(&b, 3);
 		seed_segment(&b, 2);
