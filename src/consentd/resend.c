@@ -24,18 +24,12 @@ struct resend {
 	bool refusal_said;          /* thread only */
 };
 
-static bool
-is_out_of_reach(enum err e)
-{
-	return e == ERR_UNREACHABLE || e == ERR_TIMEOUT || e == ERR_BUSY;
-}
-
 static enum err
 broadcast(struct resend *r, const char *json, const struct tx_id *id)
 {
 	enum err e = ledger_node_broadcast(r->s->ledger, json, id);
 
-	if (is_out_of_reach(e))
+	if (ledger_node_away(e))
 		atomic_store(&r->down_until, clock_boot_ms() + DOWN_MS);
 	return e;
 }
@@ -46,7 +40,7 @@ send_one(struct resend *r, const char *json, const struct tx_id *id)
 {
 	enum err e = broadcast(r, json, id);
 
-	if (e == ERR_OK || is_out_of_reach(e))
+	if (e == ERR_OK || ledger_node_away(e))
 		return e;
 	if (!r->refusal_said)
 		log_warn("node: does not take transaction %s: %s", TEXT58(id),

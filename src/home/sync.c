@@ -4,7 +4,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define LOOK_MS 1000 /* at a node that cannot say when there is news */
+#define REFUSED_MS 3000
+#define LOOK_MS    1000 /* at a node that cannot say when there is news */
 
 static void
 resend(void *ctx, const char *json, const struct tx_id *id)
@@ -57,10 +58,37 @@ home_start(struct home *h, void (*hint)(void *ctx), void *ctx)
 	return ERR_OK;
 }
 
+/* A node that refuses is not waited for as long as one that is slow. */
+static bool
+refused(struct home *h, int64_t begun)
+{
+	struct ledger_state s;
+
+	return clock_boot_ms() - begun >= REFUSED_MS &&
+	    ledger_outbox_state(h->outbox, &s) == ERR_OK && s.why[0];
+}
+
+static enum err
+not_yet(struct home *h)
+{
+	struct ledger_state s;
+
+	if (ledger_outbox_state(h->outbox, &s) != ERR_OK || s.why[0] == '\0')
+		return err_say(ERR_PENDING,
+		    "not yet on the ledger, which has not confirmed it; it is "
+		    "kept in the outbox and sent again by the next command");
+	return err_say(ERR_PENDING,
+	    "not yet on the ledger: %s; it is kept in the outbox and sent "
+	    "again by the next command; the record management system has it, "
+	    "and what takes access away counts from now on",
+	    s.why);
+}
+
 enum err
 home_wait_final(struct home *h, const struct tx_id *tx, int64_t ms)
 {
-	int64_t end = clock_boot_ms() + ms, left;
+	int64_t begun = clock_boot_ms(), end = begun + ms, left;
+	int64_t again = begun + LOOK_MS;
 
 	for (;;) {
 		struct ledger_head head;
@@ -71,10 +99,12 @@ home_wait_final(struct home *h, const struct tx_id *tx, int64_t ms)
 			return ledger_follow_step(h->follower);
 		ledger_follow_head(h->follower, &head);
 		left = end - clock_boot_ms();
-		if (left <= 0)
-			return err_say(ERR_PENDING,
-			    "the ledger has not confirmed it yet; it is kept "
-			    "in the outbox and sent again by the next command");
+		if (left <= 0 || refused(h, begun))
+			return not_yet(h);
+		if (clock_boot_ms() >= again) { /* what was refused */
+			e = ledger_outbox_send(h->outbox, h->node);
+			again = clock_boot_ms() + LOOK_MS;
+		}
 		ledger_node_wait(h->node, head.height,
 		    left < LOOK_MS ? left : LOOK_MS, NULL);
 	}

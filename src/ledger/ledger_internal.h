@@ -146,6 +146,8 @@ enum ledger_fate {
 	LEDGER_LATER,  /* the node's matter: all wait */
 	LEDGER_SETUP,  /* the configuration's: all wait */
 	LEDGER_RETRY,  /* this one waits: what the network knows may change */
+	LEDGER_UNPAID, /* as RETRY, with another fee if the rule changed */
+	LEDGER_UNSAID, /* as UNPAID, but not logged the first time */
 	LEDGER_RENEW,  /* signed again with a new time, if it is old */
 	LEDGER_STUCK,  /* these bytes will never be taken: kept and shown */
 };
@@ -368,5 +370,8 @@ enum err ledger_outbox_keep(struct ledger_outbox *o, struct db_txn *t,
  * old: the entries' bytes stay, so readers see the same events.
  */
 enum err ledger_outbox_renew(struct ledger_outbox *o, uint64_t seq) must_check;
+
+/* The same with the fee that the rule asks for now, if it is more. */
+enum err ledger_outbox_repay(struct ledger_outbox *o, uint64_t seq) must_check;
 
 #endif

@@ -120,6 +120,20 @@ ledger_node_handshake(struct ledger_node *n)
 	return e;
 }
 
+/* A node that does not say why it refused may have it already. */
+static bool
+is_there(struct ledger_node *n, const struct tx_id *id)
+{
+	CLEANUP(ledger_tx_free) struct ledger_tx *tx = NULL;
+	char why[LEDGER_WHY];
+	enum err e;
+
+	(void)snprintf(why, sizeof(why), "%s", err_detail(ERR_NODE));
+	e = ledger_node_tx(n, id, &tx);
+	(void)err_say(ERR_NODE, "%s", why); /* still the reason, if not */
+	return e == ERR_OK;
+}
+
 enum err
 ledger_node_send(struct ledger_node *n, const char *json,
     const struct tx_id *id, const volatile bool *cancel,
@@ -137,7 +151,9 @@ ledger_node_send(struct ledger_node *n, const char *json,
 
 	(void)text58(id->b, sizeof(id->b), &t);
 	*out = ledger_refusal(&told, t.s);
-	if (e == ERR_NODE && (*out)->fate == LEDGER_IT_HAS)
+	if (e == ERR_NODE &&
+	    ((*out)->fate == LEDGER_IT_HAS ||
+		(told.status == 500 && is_there(n, id))))
 		return ERR_OK;
 	if (e == ERR_NODE && (*out)->fate == LEDGER_LATER)
 		return err_say(ERR_BUSY, "%s", err_detail(e));

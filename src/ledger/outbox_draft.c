@@ -207,9 +207,9 @@ ledger_draft_commit(struct ledger_draft *d, struct tx_id *out_last)
 }
 
 static enum err
-renew_row(struct ledger_outbox *o, struct db_txn *t, uint64_t seq)
+read_row(struct ledger_outbox *o, struct db_txn *t, uint64_t seq,
+    struct ledger_tx **out)
 {
-	CLEANUP(ledger_tx_free) struct ledger_tx *tx = NULL;
 	CLEANUP_JS json_t *j = NULL;
 	struct ledger_row row;
 	enum err e;
@@ -218,21 +218,46 @@ renew_row(struct ledger_outbox *o, struct db_txn *t, uint64_t seq)
 		return t->err ? t->err : ERR_NOTFOUND;
 	e = js_parse(row.json, row.json_len, JS_DEPTH, &j);
 	if (e == ERR_OK)
-		e = ledger_tx_read(j, &tx);
-	if (e)
-		return err_say(ERR_CORRUPT,
-		    "a transaction in the outbox is damaged: %s",
-		    err_detail(e));
-	return ledger_outbox_keep(o, t, tx, seq);
+		e = ledger_tx_read(j, out);
+	return e ?
+	    err_say(ERR_CORRUPT, "a transaction in the outbox is damaged: %s",
+		err_detail(e)) :
+	    ERR_OK;
 }
 
 enum err
 ledger_outbox_renew(struct ledger_outbox *o, uint64_t seq)
 {
+	CLEANUP(ledger_tx_free) struct ledger_tx *tx = NULL;
 	CLEANUP_TXN struct db_txn t;
 	enum err e;
 
 	db_write(o->db, &t);
-	e = t.err ? t.err : renew_row(o, &t, seq);
+	e = t.err ? t.err : read_row(o, &t, seq, &tx);
+	if (e == ERR_OK)
+		e = ledger_outbox_keep(o, &t, tx, seq);
+	return e ? e : db_commit(&t);
+}
+
+enum err
+ledger_outbox_repay(struct ledger_outbox *o, uint64_t seq)
+{
+	CLEANUP(ledger_tx_free) struct ledger_tx *tx = NULL;
+	CLEANUP_TXN struct db_txn t;
+	struct ledger_fee rule;
+	int64_t paid;
+	enum err e;
+
+	db_write(o->db, &t);
+	e = t.err ? t.err : ledger_outbox_rule(o, &t, &rule);
+	if (e == ERR_OK)
+		e = read_row(o, &t, seq, &tx);
+	if (e)
+		return e;
+	paid = tx->fee;
+	e = ledger_tx_pay(tx, &rule);
+	if (e || o->fee >= 0 || tx->fee <= paid)
+		return e;
+	e = ledger_outbox_keep(o, &t, tx, seq);
 	return e ? e : db_commit(&t);
 }

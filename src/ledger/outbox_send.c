@@ -114,6 +114,18 @@ note_refused(struct ledger_outbox *o, const struct due *d, bool first)
 	(void)pthread_mutex_unlock(&o->lock);
 }
 
+/* When nothing is refused any more. */
+static void
+forget_why(struct ledger_outbox *o)
+{
+	for (size_t i = 0; i < o->nattempt; i++)
+		if (o->attempt[i].fails)
+			return;
+	(void)pthread_mutex_lock(&o->lock);
+	o->why[0] = '\0';
+	(void)pthread_mutex_unlock(&o->lock);
+}
+
 static int64_t
 pause_after(const struct ledger_attempt *a, enum ledger_fate fate)
 {
@@ -126,16 +138,43 @@ pause_after(const struct ledger_attempt *a, enum ledger_fate fate)
 	return pause;
 }
 
+/* What a handshake learned meanwhile. */
+static enum err
+learn_fee(struct ledger_outbox *o, struct ledger_node *node)
+{
+	struct ledger_fee rule;
+
+	return ledger_node_fee(node, &rule) ? ledger_outbox_fee(o, &rule) :
+					      ERR_OK;
+}
+
+/* Fees may have changed since this was signed. */
 static void
-refused(struct ledger_outbox *o, const struct due *d, struct ledger_attempt *a,
-    enum ledger_fate fate)
+repay(struct ledger_outbox *o, struct ledger_node *node, uint64_t seq)
+{
+	enum err e = ledger_node_handshake(node);
+
+	if (e == ERR_OK)
+		e = learn_fee(o, node);
+	if (e == ERR_OK)
+		e = ledger_outbox_repay(o, seq);
+	if (e)
+		log_debug("ledger: the fee is as it was: %s", err_detail(e));
+}
+
+static void
+refused(struct ledger_outbox *o, struct ledger_node *node, const struct due *d,
+    struct ledger_attempt *a, enum ledger_fate fate)
 {
 	int64_t age = clock_wall_ms() - d->time;
+	unsigned quiet = fate == LEDGER_UNSAID;
 
-	note_refused(o, d, a->fails == 0);
+	note_refused(o, d, a->fails == quiet);
 	a->next = clock_boot_ms() + pause_after(a, fate);
 	a->fails++;
 	a->with_node = false;
+	if (fate == LEDGER_UNPAID || fate == LEDGER_UNSAID)
+		repay(o, node, d->seq);
 	if (fate != LEDGER_RENEW || age < RENEW_AFTER_MS)
 		return;
 	if (ledger_outbox_renew(o, d->seq) == ERR_OK) {
@@ -162,18 +201,8 @@ send_one(struct ledger_outbox *o, struct ledger_node *node, struct due *d,
 		a->fails = 0;
 		a->next = clock_boot_ms() + RESEND_MS;
 	} else if (e == ERR_NODE)
-		refused(o, d, a, why->fate);
+		refused(o, node, d, a, why->fate);
 	return e;
-}
-
-/* What a handshake learned meanwhile. */
-static enum err
-learn_fee(struct ledger_outbox *o, struct ledger_node *node)
-{
-	struct ledger_fee rule;
-
-	return ledger_node_fee(node, &rule) ? ledger_outbox_fee(o, &rule) :
-					      ERR_OK;
 }
 
 /*
@@ -211,6 +240,8 @@ send_round(struct ledger_outbox *o, struct ledger_node *node, bool all)
 	}
 	if (e == ERR_OK)
 		drop_unseen(o);
+	if (e == ERR_OK && first == ERR_OK)
+		forget_why(o);
 	buf_free(&d.json);
 	if (first)
 		return err_say(first, "%s", buf_text(&said));

@@ -39,13 +39,13 @@ static const struct rule rules[] = {
 	    { LEDGER_RETRY,
 		"ask the network's operator for the role 'sender' for this "
 		"account" } },
-	{ 112, ANY, "balance", false, { LEDGER_RETRY, FEE_REMEDY } },
-	{ 112, ANY, "fee", false, { LEDGER_RETRY, FEE_REMEDY } },
+	{ 112, ANY, "balance", false, { LEDGER_UNPAID, FEE_REMEDY } },
+	{ 112, ANY, "fee", false, { LEDGER_UNPAID, FEE_REMEDY } },
 	{ 112, ANY, "activated", false, { LEDGER_STUCK, TX_REMEDY } },
 	{ 112, ANY, "proof", false, { LEDGER_STUCK, TX_REMEDY } },
 	{ 112, ANY, "signature", false, { LEDGER_STUCK, TX_REMEDY } },
 	{ 112, ANY, NULL, false, { LEDGER_RETRY, NULL } },
-	{ 199, ANY, "fee", false, { LEDGER_RETRY, FEE_REMEDY } },
+	{ 199, ANY, "fee", false, { LEDGER_UNPAID, FEE_REMEDY } },
 	{ 199, ANY, NULL, false, { LEDGER_STUCK, TX_REMEDY } },
 
 	{ 1, 400, NULL, false, { LEDGER_STUCK, TX_REMEDY } },
@@ -78,6 +78,11 @@ static const struct rule rules[] = {
 	{ ANY, 403, NULL, false, { LEDGER_SETUP, TOKEN_REMEDY } },
 	{ ANY, 404, NULL, false, { LEDGER_SETUP, "check the node's address" } },
 	{ ANY, 429, NULL, false, { LEDGER_LATER, NULL } },
+	/* gowaves says no more, whatever it is; often that it has it */
+	{ ANY, 500, "error", false,
+	    { LEDGER_UNSAID,
+		"the node does not say why; is the account empty? 'consent "
+		"status' shows its balance" } },
 	{ ANY, 500, NULL, false, { LEDGER_LATER, NULL } },
 	{ ANY, 502, NULL, false, { LEDGER_LATER, NULL } },
 	{ ANY, 503, NULL, false, { LEDGER_LATER, NULL } },

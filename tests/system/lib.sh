@@ -129,7 +129,7 @@ practitioner() { # HOME LOGIN ID NAME
 	printf '[practitioners]\n%s = %s, %s\n' "$2" "$3" "$4" >>"$W/$1/consent.conf"
 }
 
-# What other ledgers than the embedded node need; see 15-waves.sh.
+# What other ledgers than the embedded node need; see 86-waves.sh.
 SOON=10                # seconds until an event is seen
 fund() { :; }          # HOME...: before these accounts send
 meanwhile() { :; }     # STEP: between two steps of story.sh

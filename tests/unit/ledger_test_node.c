@@ -84,9 +84,10 @@ START_TEST(broadcast)
 		    "has a wrong proof\"}" },
 		{ ERR_NODE, 400, "{\"error\":303,\"message\":\"already %s\"}" },
 		{ ERR_NODE, 403, "{\"error\":638,\"message\":\"watcher\"}" },
-		{ ERR_BUSY, 500,
+		{ ERR_NODE, 500,
 		    "{\"error\":\"There was an internal server "
 		    "error.\"}" },
+		{ ERR_BUSY, 500, "<html>" },
 		{ ERR_NODE, 404, "" },
 		{ ERR_NODE, 200, "{\"status\":\"error\",\"details\":\"no\"}" },
 		{ ERR_NODE, 200, "{\"error\":112,\"message\":\"no\"}" },

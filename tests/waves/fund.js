@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Pays AMOUNT to each address, signed by the official client.
+// Pays AMOUNT (all: what there is) to each address, signed by the official
+// client.
 //   node fund.js NODE SEED CHAIN AMOUNT ADDRESS...
 const { transfer, broadcast, libs } = require('@waves/waves-transactions');
 const [url, seed, chainId, amount, ...to] = process.argv.slice(2);
@@ -7,7 +8,10 @@ const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 
 // A node that has just begun to mine may refuse once or twice.
 async function pay(recipient) {
-	const tx = transfer({ recipient, amount, chainId, fee: 100000, version: 2 }, seed);
+	const fee = 100000;
+	const from = libs.crypto.address(seed, chainId);
+	const sum = amount === 'all' ? await balance(from) - fee : amount;
+	const tx = transfer({ recipient, amount: sum, chainId, fee, version: 2 }, seed);
 	for (let i = 0; ; i++) {
 		try {
 			await broadcast(tx, url);
@@ -26,11 +30,11 @@ async function balance(address) {
 }
 
 (async () => {
-	console.log(`paid by ${libs.crypto.address(seed, chainId)}`);
+	const ids = [];
 	for (const address of to)
-		console.log(address, await pay(address));
-	for (const address of to)
-		while (!(await balance(address) >= Number(amount)))
+		ids.push(await pay(address));
+	for (const id of ids)
+		while (!(await fetch(`${url}/transactions/info/${id}`)).ok)
 			await wait(200);
 })().catch((e) => {
 	console.error('fund:', e.message);

@@ -48,7 +48,9 @@ rollback() { # BLOCKS
 		"$NODE/debug/rollback" >/dev/null
 	ROLLBACKS=$((ROLLBACKS + 1))
 }
-pay() { node "$tools/fund.js" "$NODE" "$SEED" R "$PAY" "$@" >>"$W/fund.out"; }
+export NODE_PATH=$tools/node_modules # the official client's
+send() { node "$TOP/tests/waves/fund.js" "$NODE" "$@"; } # SEED CHAIN AMOUNT ADDRESS...
+pay() { send "$SEED" R "$PAY" "$@"; }
 address_of() { consent --home "$W/$1" status --json | jq -r .address; }
 fund() {
 	local h to=()
@@ -69,8 +71,8 @@ server_init() {
 	chain=$(consentd init "${at[@]}" 2>&1 | sed -n 's/.*says it is \([^,]*\),.*/\1/p')
 	must_fail 5 consentd init "${at[@]}" --chain "${chain%?}1"
 	consentd init "${at[@]}" --chain "$chain" >"$W/init.out"
-	pay "$(node -e 'const { libs } = require(process.argv[1] + "/node_modules/@waves/waves-transactions");
-		console.log(libs.crypto.address({ publicKey: process.argv[2] }, "R"))' "$tools" \
+	pay "$(node -e 'const { libs } = require("@waves/waves-transactions");
+		console.log(libs.crypto.address({ publicKey: process.argv[1] }, "R"))' \
 		"$(sed -n 's/^rms //p' "$W/init.out")")"
 }
 
@@ -87,6 +89,34 @@ meanwhile() { # what a real node does to us
 }
 
 . "$TOP/tests/system/story.sh"
+
+say "a revocation that an account cannot pay counts from its signature"
+seed="consentfs test patient $RANDOM$RANDOM"
+echo "$seed" >"$W/seed"
+consent --home "$W/eve" keygen --roots "$W/rms/client.conf" --unprotected --seed-file "$W/seed" >/dev/null
+consent --home "$W/eve" register >"$W/eve.card" 2>/dev/null
+fund eve
+for h in a1 b1; do consent --home "$W/$h" alias "$W/eve.card" Eve 2>/dev/null; done
+poor=$(consent --home "$W/a1" publish --patient Eve --title "Poor" --json "$W/docs/visit" | jq -r .set)
+consent --home "$W/eve" grant --to "Clinic B" --set "$poor" --purpose TREAT --until 30d >/dev/null
+mount_home b1 "$M"
+until_ok "$SOON" appears "$M" Poor
+P=$(find_dir "$M" Poor)/visit
+cmp "$W/docs/visit/report.pdf" "$P/report.pdf"
+send "$seed" R all "$(address_of a1)"
+left() { consent --home "$W/eve" status --json | jq .transactionsLeft; }
+[ "$(left)" = 0 ]
+must_fail 7 consent --home "$W/eve" revoke --to "Clinic B" --set "$poor"
+cat "$W/out"
+grep -q 'not yet on the ledger' "$W/out"
+poor_refused() { ! cat "$P/report.pdf" >/dev/null 2>"$W/err" && grep -q 'Permission denied' "$W/err"; }
+until_ok 10 poor_refused
+consent --home "$W/eve" status
+consent --home "$W/eve" status --json | jq -e '.waiting == 1 and .refused != ""'
+fund eve # and it goes there by itself
+none_waits() { [ "$(consent --home "$W/eve" status --json | jq .waiting)" = 0 ]; }
+until_ok "$SOON" none_waits
+poor_refused
 
 say "what an account still can pay"
 consent --home "$W/ann" status --json >"$W/status.json"
