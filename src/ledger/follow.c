@@ -5,9 +5,11 @@
  */
 #include "ledger/ledger_internal.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 
 #define TX_OVERHEAD 512
+#define RECENT_MS   3600000
 
 static enum err
 moved(void)
@@ -28,7 +30,8 @@ ledger_follow_fetch(struct ledger_follower *f, const struct ledger_mark *m,
 	if (e)
 		return e;
 	if (b->height != m->height || !ID_EQ(&b->id, &m->id))
-		return moved();
+		return err_say(ERR_CONFLICT, "the node has another block %llu",
+		    (unsigned long long)m->height);
 	*out = TAKE(b);
 	return ERR_OK;
 }
@@ -110,6 +113,9 @@ make_room(struct ledger_follower *f)
 }
 
 /*
+ * What narrows above it is told before what it widens counts, whatever becomes
+ * of the round; old blocks can wait, since no head is fresh then.
+ *
  * The oldest block is final when enough verified ones stand on it; the height
  * that the node claims proves nothing.
  */
@@ -121,8 +127,12 @@ give_final(struct ledger_follower *f)
 
 	if (f->nheld < f->final_depth)
 		return ERR_OK;
-	if (h->full == NULL)
+	if (f->nheld > 1 && h->at.time > clock_wall_ms() - RECENT_MS)
+		e = give_held(f);
+	if (e == ERR_OK && h->full == NULL)
 		e = ledger_follow_fetch(f, &h->at, &h->full);
+	if (e == ERR_CONFLICT)
+		e = moved();
 	if (e == ERR_OK)
 		e = f->sink.block(f->sink.ctx, h->full);
 	if (e)
@@ -218,8 +228,9 @@ static enum err
 catch_up(struct ledger_follower *f)
 {
 	struct ledger_mark at;
-	enum err e = ledger_node_met(f->node) ? ERR_OK :
-						ledger_node_handshake(f->node);
+	enum err given,
+	    e = ledger_node_met(f->node) ? ERR_OK :
+					   ledger_node_handshake(f->node);
 
 	if (e == ERR_OK)
 		e = ledger_node_height(f->node, &f->stop, &f->tip);
@@ -231,10 +242,9 @@ catch_up(struct ledger_follower *f)
 		return e;
 	at = f->nheld ? f->held[f->nheld - 1].at : f->base;
 	e = take_blocks(f, &at);
-	if (e == ERR_OK)
-		e = give_held(f);
-	if (e)
-		return e;
+	given = give_held(f); /* also of a round that was cut short */
+	if (e || given)
+		return e ? e : given;
 	e = take_pool(f);
 	if (at.height > 0) /* the sink has all up to here */
 		ledger_follow_adopt(f, &at);

@@ -128,7 +128,7 @@ load_base(struct ledger_follower *f, const struct ledger_mark *at)
 	CLEANUP(ledger_block_free) struct ledger_block *b = NULL;
 	enum err e = ledger_follow_fetch(f, at, &b);
 
-	if (e == ERR_NOTFOUND || e == ERR_BUSY)
+	if (e == ERR_NOTFOUND || e == ERR_CONFLICT)
 		return ledger_follow_fork(f, at);
 	if (e)
 		return e;

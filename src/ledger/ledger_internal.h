@@ -263,7 +263,8 @@ struct ledger_follower {
 	volatile bool stop, kicked; /* written atomically */
 };
 
-/* Fetch and check block ${m}. Errors: NOTFOUND; BUSY (another stands there). */
+/* Fetch and check block ${m}. Errors: NOTFOUND; CONFLICT (another stands
+ * there). */
 enum err ledger_follow_fetch(struct ledger_follower *f,
     const struct ledger_mark *m, struct ledger_block **out) must_check;
 

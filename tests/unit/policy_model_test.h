@@ -42,6 +42,8 @@ struct ref_verdict {
 
 extern uint64_t story_seed; /* of the newest story */
 
+/* Random numbers from here on come from ${seed}. */
+void story_begin(uint64_t seed);
 void story_random(struct story *s, uint64_t seed);
 /* Add the patient's next revocation or exclusion, final or not. */
 void story_narrow(struct story *s, const struct policy *p, bool truthful);

@@ -18,6 +18,12 @@ next_random(void)
 	return z ^ z >> 31;
 }
 
+void
+story_begin(uint64_t seed)
+{
+	rng = story_seed = seed;
+}
+
 unsigned
 story_below(unsigned n)
 {
@@ -319,7 +325,7 @@ story_random(struct story *s, uint64_t seed)
 {
 	unsigned length;
 
-	rng = story_seed = seed;
+	story_begin(seed);
 	length = 1 + story_below(STORY_MAX - 2); /* room for one event more */
 	for (s->n = 0; s->n < length;)
 		random_event(s);
