@@ -40,7 +40,7 @@ static const struct opt opts[NOPTS] = {
 	[NODE] = { "node", "URL", "somebody else's node instead of our own",
 	    false },
 	[DIALECT] = { "dialect", "NAME",
-	    "its network: waves-enterprise or waves", false },
+	    "the network: waves-enterprise or waves", false },
 	[CHAIN] = { "chain", "BASE58", "the chain that it is on", false },
 	[DEPTH] = { "final-depth", "N", "blocks until a block is final",
 	    false },
@@ -195,6 +195,17 @@ no_chain(const struct consentd_conf *c, struct consentd_roots *r)
 		       TEXT58(&chain));
 }
 
+/* Of somebody else's node, or of our own. */
+static enum err
+take_dialect(const struct opt_values *v, struct consentd_roots *r)
+{
+	if (v[DIALECT].n == 0)
+		return ERR_OK;
+	r->dialect = ledger_dialect_find(v[DIALECT].v[0]);
+	return r->dialect ? ERR_OK :
+			    err_say(ERR_INVAL, "%s", err_detail(ERR_CONFIG));
+}
+
 /* Somebody else's node. */
 static enum err
 take_node(const struct opt_values *v, struct consentd_conf *c,
@@ -205,10 +216,6 @@ take_node(const struct opt_values *v, struct consentd_conf *c,
 	char *end;
 	enum err e = consentd_conf_set(&c->node_listen, "");
 
-	r->dialect = v[DIALECT].n ? ledger_dialect_find(v[DIALECT].v[0]) :
-				    &ledger_enterprise;
-	if (r->dialect == NULL)
-		return err_say(ERR_INVAL, "%s", err_detail(ERR_CONFIG));
 	r->node_url = strdup(v[NODE].v[0]);
 	r->final_depth = strtoll(depth, &end, 10);
 	if (e || r->node_url == NULL)
@@ -241,6 +248,8 @@ consentd_init(int argc, char **argv)
 		    "usage: consentd init --dir DIR [option]...; see "
 		    "consentd(8)");
 	e = take_options(v, &c);
+	if (e == ERR_OK)
+		e = take_dialect(v, &r);
 	if (e == ERR_OK && v[NODE].n)
 		e = take_node(v, &c, &r);
 	if (e == ERR_OK)

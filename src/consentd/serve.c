@@ -157,6 +157,7 @@ open_node(struct server *s, const char *dir)
 	CLEANUP(free) char *chain_dir = file_join(dir, "node");
 	struct consentd_listen at;
 	struct node_opts o = { .dir = chain_dir,
+		.dialect = s->roots.dialect,
 		.address = at.address,
 		.chain_byte = s->roots.chain.b[0],
 		.block_interval_ms = s->conf.block_interval,

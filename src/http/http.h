@@ -46,6 +46,14 @@ const char *http_header(const struct http_request *r, const char *name);
  */
 const char *http_query(const struct http_request *r, const char *name);
 
+/**
+ * http_query_nth(r, name, i):
+ * Return the decoded value of the ${i}th argument of that name, from 0 on,
+ * borrowed, or NULL.
+ */
+const char *http_query_nth(
+    const struct http_request *r, const char *name, size_t i);
+
 /* What the handler answers; starts as status 200 with no body. */
 struct http_reply {
 	unsigned status;

@@ -173,14 +173,20 @@ http_route_find(struct http_exchange *x)
 }
 
 const char *
-http_query(const struct http_request *r, const char *name)
+http_query_nth(const struct http_request *r, const char *name, size_t nth)
 {
 	const struct http_exchange *x = r->impl;
 
 	for (size_t i = 0; i < x->nargs; i++)
-		if (strcmp(x->args[i].name, name) == 0)
+		if (strcmp(x->args[i].name, name) == 0 && nth-- == 0)
 			return x->args[i].value;
 	return NULL;
+}
+
+const char *
+http_query(const struct http_request *r, const char *name)
+{
+	return http_query_nth(r, name, 0);
 }
 
 const char *

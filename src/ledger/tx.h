@@ -167,7 +167,8 @@ enum ledger_tx_flaw {
 /**
  * ledger_tx_read_strict(d, json, out, out_flaw):
  * As ledger_tx_read(), of dialect ${d} only, and tell a node which answer is
- * due.  Members id and height are ignored, as nodes do.
+ * due.  Members id and height are ignored, as nodes do.  With the flaw PROOF
+ * the transaction is stored in ${out}, too: nodes repeat it.
  */
 enum err ledger_tx_read_strict(const struct ledger_dialect *d,
     const json_t *json, struct ledger_tx **out,

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "ledger/ledger_internal.h"
 
+#define MAX_PROOFS 8
+
 enum how {
 	CHECK_ID = 1, /* nodes ignore the id of what is sent to them */
 	CHAIN = 2,    /* from a chain: see ledger_tx_read_chain() */
@@ -265,14 +267,17 @@ read_proof(struct in *in)
 
 	if (!json_is_array(proofs))
 		return bad_member(in, "proofs");
+	if (json_array_size(proofs) > MAX_PROOFS)
+		return flawed(in, LEDGER_FLAW_CUSTOM,
+		    err_say(ERR_FORGED, "there are too many proofs"));
 	if (json_array_size(proofs) != 1)
 		return flawed(in, LEDGER_FLAW_PROOF,
 		    err_say(ERR_FORGED, "there is not exactly 1 proof"));
 	if (s == NULL)
 		return bad_member(in, "proofs");
-	if (text58_read_any(s, any, sizeof(any), &n) != ERR_OK)
+	if (text58_read_any(s, any, sizeof(any), &n) != ERR_OK || n > SIG_BYTES)
 		return flawed(in, LEDGER_FLAW_CUSTOM,
-		    err_say(ERR_FORMAT, "the proof is not base58"));
+		    err_say(ERR_FORMAT, "invalid proof"));
 	if (n != SIG_BYTES)
 		return flawed(in, LEDGER_FLAW_PROOF,
 		    err_say(ERR_FORGED, "the proof is not a signature"));
@@ -403,12 +408,12 @@ read_any(const struct ledger_dialect *d, const json_t *json, enum how how,
 	if (e == ERR_OK)
 		e = check_proof(&in);
 	*out_flaw = in.flaw;
-	if (e)
+	if (e && !(how == 0 && in.flaw == LEDGER_FLAW_PROOF))
 		return e;
 	if (how & CHECK_ID)
 		read_height(&in);
 	*out = TAKE(tx);
-	return ERR_OK;
+	return e;
 }
 
 enum err

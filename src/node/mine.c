@@ -62,7 +62,10 @@ apply_json(struct node *n, struct db_txn *t, const struct tx_id *id,
 
 	js_init(&r, tx);
 	js_58(&r, "sender", sender, sizeof(sender));
-	js_58(&r, "author", author, sizeof(author));
+	if (js_has(&r, "author"))
+		js_58(&r, "author", author, sizeof(author));
+	else
+		memcpy(author, sender, sizeof(author));
 	data = js_array(&r, "data", LEDGER_MAX_ENTRIES);
 	if (r.err && t->err == ERR_OK)
 		t->err = ERR_CORRUPT;

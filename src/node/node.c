@@ -179,6 +179,7 @@ node_open(const struct node_opts *o, struct node **out)
 	n = node_new(o->identity, o->chain_byte);
 	if (n == NULL)
 		return ERR_NOMEM;
+	n->waves = o->dialect == &ledger_waves;
 	n->has_api_key = o->api_key != NULL;
 	if (o->api_key)
 		seal_secure_hash(o->api_key, strlen(o->api_key), n->api_key);

@@ -7,7 +7,10 @@
  * which answers when the chain is higher than H or N milliseconds are over.
  *
  * It takes data transactions of versions 1 and 2, fee free, and believes no
- * more of them than a node does: limits, one proof, time.  What it has
+ * more of them than a node does: limits, one proof, time.  As a node of public
+ * Waves it takes those of version 1 that such a node takes, for a fee out of
+ * balances that never end, and answers as such a node where clients see the
+ * difference.  What it has
  * answered with 200 is durable, confirmed or not.  A block is made as soon as
  * there is something to put into it, else an empty one as a heartbeat.  Blocks
  * are chained by their parent's signature, are signed with the node's key over
@@ -23,6 +26,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/ids.h"
+#include "ledger/tx.h"
 #include "seal/seal.h"
 
 struct node;
@@ -42,6 +46,7 @@ struct node_opts {
 	const char *dir;
 	const struct seal_identity *identity; /* borrowed until node_close() */
 	uint8_t chain_byte;
+	const struct ledger_dialect *dialect; /* NULL: Waves Enterprise */
 	int64_t block_interval_ms; /* longest wait for a block; 0: 1000 */
 	int64_t heartbeat_ms;      /* longest time between blocks; 0: 15000 */
 	const char *address;       /* loopback; NULL: 127.0.0.1 */

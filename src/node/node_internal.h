@@ -44,6 +44,7 @@ struct node_recent {
 struct node {
 	const struct seal_identity *identity;
 	uint8_t chain_byte;
+	bool waves; /* a node of public Waves, not of Waves Enterprise */
 	bool has_api_key;
 	uint8_t api_key[32]; /* its secure hash */
 	int64_t gap_ms, heartbeat_ms;
@@ -255,6 +256,33 @@ enum err node_read_address(const struct node *n, const char *text,
 enum err node_bad_address(struct http_reply *reply, enum err e) must_check;
 
 /**
+ * node_no_route(reply):
+ * A bare 404, as nodes answer a path that they do not know.
+ */
+enum err node_no_route(struct http_reply *reply) must_check;
+
+/**
+ * node_no_tx(n, reply):
+ * Answer that there is no such transaction in the chain.
+ */
+enum err node_no_tx(const struct node *n, struct http_reply *reply) must_check;
+
+/**
+ * node_is_58(s):
+ * Say whether ${s} has only the characters of base58.
+ */
+bool node_is_58(const char *s);
+
+/**
+ * node_read_id(s, out, out_whole):
+ * Read a transaction's id; ${out_whole} is false if it is base58, but of
+ * another length.
+ * Errors: FORMAT.
+ */
+enum err node_read_id(
+    const char *s, struct tx_id *out, bool *out_whole) must_check;
+
+/**
  * node_find_block(n, t, text, reply, out_height):
  * Where the block is whose id is ${text}; 0 if ${reply} refuses it.
  */
@@ -295,6 +323,8 @@ node_handler node_get_addresses, node_get_balance, node_get_balances,
 /* rest_tx.c */
 node_handler node_get_tx, node_get_no_tx, node_get_pool, node_get_pool_size,
     node_get_pool_tx, node_get_address_txs;
+/* rest_waves.c */
+node_handler node_get_tx_status, node_get_txs;
 /* rest_broadcast.c */
 node_handler node_post_broadcast, node_post_fee;
 /* rest_debug.c */
@@ -305,6 +335,7 @@ node_handler node_get_data, node_get_data_key;
 node_handler node_get_height, node_get_height_of, node_get_header_at,
     node_get_header_last, node_get_header_seq, node_get_block_at,
     node_get_block_last, node_get_block_first, node_get_block,
-    node_get_block_child, node_get_block_seq, node_get_blocks_of;
+    node_get_block_by_id, node_get_header_by_id, node_get_block_child,
+    node_get_block_seq, node_get_blocks_of;
 
 #endif

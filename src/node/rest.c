@@ -19,7 +19,8 @@ static const struct http_route routes[] = {
 	{ "POST", "/transactions/broadcast", BODY_MAX, node_post_broadcast },
 	{ "POST", "/transactions/calculateFee", BODY_MAX, node_post_fee },
 	{ "GET", "/transactions/info/{}", 0, node_get_tx },
-	{ "GET", "/transactions/info", 0, node_get_no_tx },
+	{ "GET", "/transactions/status", 0, node_get_tx_status },
+	{ "GET", "/transactions/info", 0, node_get_txs },
 	{ "GET", "/transactions/info/", 0, node_get_no_tx },
 	{ "GET", "/transactions/unconfirmed", 0, node_get_pool },
 	{ "GET", "/transactions/unconfirmed/", 0, node_get_pool },
@@ -44,6 +45,8 @@ static const struct http_route routes[] = {
 	{ "GET", "/blocks/signature/{}", 0, node_get_block },
 	{ "GET", "/blocks/child/{}", 0, node_get_block_child },
 	{ "GET", "/blocks/seq/{}/{}", 0, node_get_block_seq },
+	{ "GET", "/blocks/headers/{}", 0, node_get_header_by_id },
+	{ "GET", "/blocks/{}", 0, node_get_block_by_id },
 	{ "GET", "/blocks/seqext/{}/{}", 0, node_get_block_seq },
 	{ "GET", "/blocks/address/{}/{}/{}", 0, node_get_blocks_of },
 	{ "POST", "/debug/rollback", 4096, node_post_rollback },
@@ -86,14 +89,19 @@ refuse(void *ctx, enum err e, struct http_reply *reply)
 	    json_pack("{s:s}", "error", "There was an internal server error."));
 }
 
-/* A bare 404, as nodes answer what they do not know. */
+enum err
+node_no_route(struct http_reply *reply)
+{
+	reply->status = 404;
+	reply->type = "text/plain";
+	return ERR_OK;
+}
+
 static enum err
 no_route(void *ctx, const struct http_request *req, struct http_reply *reply)
 {
 	(void)ctx, (void)req;
-	reply->status = 404;
-	reply->type = "text/plain";
-	return ERR_OK;
+	return node_no_route(reply);
 }
 
 enum err
@@ -123,6 +131,7 @@ status_of(int number)
 		{ 2, 403 },   /* not the API key */
 		{ 301, 404 }, /* no such block */
 		{ 304, 404 }, /* no such data key */
+		{ 311, 404 }, /* no such transaction */
 		{ 640, 503 }, /* not able to serve now */
 	};
 
@@ -189,6 +198,15 @@ node_say(struct http_reply *reply, unsigned status, const char *details)
 }
 
 /* ---- arguments and parts of answers ---- */
+
+bool
+node_is_58(const char *s)
+{
+	static const char alphabet[] = "123456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+				       "abcdefghijkmnopqrstuvwxyz";
+
+	return s[strspn(s, alphabet)] == '\0';
+}
 
 enum err
 node_read_address(
@@ -282,6 +300,7 @@ node_put_tx(struct node *n, struct db_txn *t, const struct tx_id *id,
 				    "transaction %s is missing", TEXT58(id));
 	buf_put(out, v.p, height ? v.n - 1 : v.n);
 	if (height) /* into the object's end */
-		buf_fmt(out, ",\"height\":%llu}", (unsigned long long)height);
+		buf_fmt(out, ",\"height\":%llu%s}", (unsigned long long)height,
+		    n->waves ? ",\"applicationStatus\":\"succeeded\"" : "");
 	return out->err;
 }

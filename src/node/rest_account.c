@@ -3,8 +3,13 @@
 
 /*
  * Routes of accounts.  There is no money in this network: a balance is 0 and
- * so is every fee.
+ * so is every fee; or, as public Waves wants fees, a balance never ends.
  */
+static json_t *
+balance(const struct node *n)
+{
+	return json_integer(n->waves ? 10000000000000000 : 0);
+}
 
 static json_t *
 address_json(const struct node *n, const struct pubkey *key)
@@ -36,9 +41,9 @@ node_get_balance(
 	if (e)
 		return node_bad_address(reply, e);
 	return http_reply_json(reply, 200,
-	    json_pack("{s:o, s:i, s:i}", "address",
+	    json_pack("{s:o, s:i, s:o}", "address",
 		js_58_new(address, sizeof(address)), "confirmations", 0,
-		"balance", 0));
+		"balance", balance(ctx)));
 }
 
 enum err
@@ -51,9 +56,10 @@ node_get_balances(
 	if (e)
 		return node_bad_address(reply, e);
 	return http_reply_json(reply, 200,
-	    json_pack("{s:o, s:i, s:i, s:i, s:i}", "address",
-		js_58_new(address, sizeof(address)), "regular", 0, "generating",
-		0, "available", 0, "effective", 0));
+	    json_pack("{s:o, s:o, s:i, s:o, s:o}", "address",
+		js_58_new(address, sizeof(address)), "regular", balance(ctx),
+		"generating", 0, "available", balance(ctx), "effective",
+		balance(ctx)));
 }
 
 enum err
@@ -76,8 +82,14 @@ node_get_validity(
     void *ctx, const struct http_request *req, struct http_reply *reply)
 {
 	uint8_t address[NODE_ADDRESS];
-	enum err e = node_read_address(ctx, req->seg[0], address);
+	const struct node *n = ctx;
+	enum err e = node_read_address(n, req->seg[0], address);
 
+	if (n->waves && (e == ERR_OK || e == ERR_FORMAT))
+		return http_reply_json(reply, 200,
+		    json_pack("{s:o, s:b}", "address",
+			json_string(e ? "" : req->seg[0]), "valid",
+			e == ERR_OK));
 	if (e)
 		return node_refuse(reply, 199,
 		    "Invalid address or alias: InvalidAddress(%s)",

@@ -3,7 +3,8 @@
 
 #include "node/node_internal.h"
 
-#define SEQ_MAX 100
+#define SEQ_MAX  100
+#define SIG_TEXT 88 /* longest text of 64 bytes */
 
 enum shape { HEADER, WHOLE };
 
@@ -34,12 +35,21 @@ put_head(const struct out *o, const struct node_block *b)
 	buf_fmt(out, "{\"version\":1,\"timestamp\":%lld,", (long long)h->time);
 	put_58(out, "reference", h->reference.b, sizeof(h->reference.b));
 	buf_str(out,
-	    "\"poa-consensus\":{\"overall-skipped-rounds\":0},"
-	    "\"features\":[],");
+	    o->n->waves ? "\"nxt-consensus\":{\"base-target\":0,"
+			  "\"generation-signature\":\"\"}," :
+			  "\"poa-consensus\":{"
+			  "\"overall-skipped-rounds\":0},");
+	buf_str(out, "\"features\":[],");
 	put_58(out, "generator", address, sizeof(address));
 	put_58(
 	    out, "generatorPublicKey", h->generator.b, sizeof(h->generator.b));
 	put_58(out, "signature", h->id.b, sizeof(h->id.b));
+	if (o->n->waves) {
+		put_58(out, "id", h->id.b, sizeof(h->id.b));
+		buf_str(out,
+		    "\"totalFee\":0,\"reward\":0,"
+		    "\"desiredReward\":-1,");
+	}
 	buf_fmt(out, "\"blocksize\":%u,\"transactionCount\":%u,\"fee\":0,",
 	    b->size, b->count);
 }
@@ -75,7 +85,11 @@ answer_at(const struct out *o, uint64_t height, const char *otherwise)
 
 	if (node_block_at(o->n, o->t, height, &b))
 		return put_block(o, &b);
-	return o->t->err ? o->t->err : node_say(o->reply, 200, otherwise);
+	if (o->t->err)
+		return o->t->err;
+	if (o->n->waves)
+		return node_refuse(o->reply, 301, "block does not exist");
+	return node_say(o->reply, 200, otherwise);
 }
 
 static enum err
@@ -194,18 +208,14 @@ enum err
 node_find_block(struct node *n, struct db_txn *t, const char *text,
     struct http_reply *reply, uint64_t *out_height)
 {
-	uint8_t any[TEXT58_MAX_BYTES];
 	struct sig id;
-	size_t len;
 
 	*out_height = 0;
-	if (text58_read_any(text, any, sizeof(any), &len) != ERR_OK)
+	if (strlen(text) > SIG_TEXT || !node_is_58(text))
 		return node_refuse(reply, 101, "invalid signature");
-	if (len == sizeof(id.b)) {
-		memcpy(id.b, any, len);
-		if (node_block_find(n, t, &id, out_height))
-			return ERR_OK;
-	}
+	if (text58_read(text, id.b, sizeof(id.b)) == ERR_OK &&
+	    node_block_find(n, t, &id, out_height))
+		return ERR_OK;
 	if (t->err)
 		return t->err;
 	return node_refuse(
@@ -240,6 +250,13 @@ get_by_signature(const struct out *o, const struct http_request *req)
 	return e || height == 0 ?
 	    e :
 	    answer_at(o, height, "No block for this height");
+}
+
+/* Public Waves only. */
+static enum err
+get_by_id(const struct out *o, const struct http_request *req)
+{
+	return o->n->waves ? get_by_signature(o, req) : node_no_route(o->reply);
 }
 
 static enum err
@@ -295,6 +312,8 @@ ROUTE(node_get_block_at, WHOLE, get_at)
 ROUTE(node_get_block_last, WHOLE, get_last)
 ROUTE(node_get_block_first, WHOLE, get_first)
 ROUTE(node_get_block, WHOLE, get_by_signature)
+ROUTE(node_get_block_by_id, WHOLE, get_by_id)
+ROUTE(node_get_header_by_id, HEADER, get_by_id)
 ROUTE(node_get_block_child, WHOLE, get_child)
 ROUTE(node_get_block_seq, WHOLE, get_seq)
 ROUTE(node_get_blocks_of, WHOLE, get_seq_of)

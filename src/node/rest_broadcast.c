@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -7,6 +8,7 @@
 #define AHEAD_MS  (90LL * 60 * 1000)
 #define BEHIND_MS (120LL * 60 * 1000)
 #define RECENT_MS 20000
+#define WAVES_FEE 100000
 #define POOL_TXS  10000
 #define POOL_JSON (4 << 20)
 
@@ -14,6 +16,7 @@
 struct offer {
 	struct node *n;
 	json_t *json; /* as it came */
+	json_t *full; /* as it is answered */
 	struct ledger_tx *tx;
 	uint8_t hash[32]; /* of the full bytes */
 	struct buf text;  /* the answer */
@@ -23,8 +26,26 @@ static void
 offer_free(struct offer *o)
 {
 	json_decref(o->json);
+	json_decref(o->full);
 	ledger_tx_free(o->tx);
 	buf_free(&o->text);
+}
+
+/* With the proofs that came. */
+static enum err
+refuse_proof(struct offer *o, struct http_reply *reply, enum err why)
+{
+	char text[200];
+	enum err e;
+
+	(void)snprintf(text, sizeof(text), "%s", err_detail(why));
+	e = ledger_tx_json(o->tx, o->n->chain_byte, &o->full);
+	if (e)
+		return e;
+	if (json_object_set(
+		o->full, "proofs", json_object_get(o->json, "proofs")) != 0)
+		return ERR_NOMEM;
+	return node_refuse_tx(reply, o->full, "%s", text);
 }
 
 static enum err
@@ -45,7 +66,7 @@ refuse_flaw(struct offer *o, struct http_reply *reply, enum ledger_tx_flaw flaw,
 	if (flaw == LEDGER_FLAW_NONE)
 		return why;
 	if (flaw == LEDGER_FLAW_PROOF)
-		return node_refuse_tx(reply, o->json, "%s", err_detail(why));
+		return refuse_proof(o, reply, why);
 	text = map[flaw].text;
 	return node_refuse(
 	    reply, map[flaw].number, "%s", text ? text : err_detail(why));
@@ -138,7 +159,7 @@ take(struct offer *o, struct http_reply *reply)
 	if (node_place_get(n, &t, &o->tx->id, &place)) {
 		if (place.height == 0)
 			return answer(o, reply);
-		return node_refuse_tx(reply, o->json,
+		return node_refuse_tx(reply, o->full,
 		    "Transaction %s is already in the state on a height of "
 		    "%llu",
 		    TEXT58(&o->tx->id), (unsigned long long)place.height);
@@ -152,6 +173,13 @@ take(struct offer *o, struct http_reply *reply)
 	return e ? e : answer(o, reply);
 }
 
+/* For each KiB that is begun. */
+static int64_t
+waves_fee(const struct ledger_tx *tx)
+{
+	return WAVES_FEE * (1 + (int64_t)(tx->body.len - 1) / 1024);
+}
+
 static enum err
 check(struct offer *o, struct http_reply *reply)
 {
@@ -159,18 +187,23 @@ check(struct offer *o, struct http_reply *reply)
 	const struct ledger_tx *tx = o->tx;
 
 	if (tx->version > 2)
-		return node_refuse_tx(reply, o->json,
+		return node_refuse_tx(reply, o->full,
 		    "version %u of transaction type 12 is not activated",
 		    tx->version);
 	if (tx->has_asset)
 		return node_refuse_tx(
-		    reply, o->json, "the fee asset does not exist");
+		    reply, o->full, "the fee asset does not exist");
 	if (tx->timestamp - now > AHEAD_MS || now - tx->timestamp > BEHIND_MS)
 		return node_refuse(reply, 303,
 		    "Transaction timestamp %lld is "
 		    "too far from the time %lld of the node",
 		    (long long)tx->timestamp, (long long)now);
-	if (is_recent(o->n, o->hash))
+	if (o->n->waves && tx->fee < waves_fee(tx))
+		return node_refuse_tx(reply, o->full,
+		    "Fee for DataTransaction (%lld in WAVES) does not exceed "
+		    "minimal value of %lld WAVES.",
+		    (long long)tx->fee, (long long)waves_fee(tx));
+	if (!o->n->waves && is_recent(o->n, o->hash))
 		return node_refuse(
 		    reply, 199, "AlreadyInProcessing(%s)", TEXT58(&tx->id));
 	return take(o, reply);
@@ -180,7 +213,6 @@ check(struct offer *o, struct http_reply *reply)
 static enum err
 prepare(struct offer *o)
 {
-	CLEANUP_JS json_t *j = NULL;
 	const struct seal_part full[] = {
 		{ o->tx->body.p, o->tx->body.len },
 		{ o->tx->proof.b, sizeof(o->tx->proof.b) },
@@ -189,10 +221,10 @@ prepare(struct offer *o)
 
 	seal_hash(NULL, full, ARRAY_LEN(full), o->hash);
 	o->tx->height = 0; /* whatever was told */
-	e = ledger_tx_json(o->tx, o->n->chain_byte, &j);
+	e = ledger_tx_json(o->tx, o->n->chain_byte, &o->full);
 	if (e)
 		return e;
-	js_print(j, &o->text);
+	js_print(o->full, &o->text);
 	return o->text.err;
 }
 
@@ -206,7 +238,9 @@ node_post_broadcast(
 
 	if (e || o.json == NULL)
 		return e;
-	e = ledger_tx_read_strict(&ledger_enterprise, o.json, &o.tx, &flaw);
+	e = ledger_tx_read_strict(
+	    o.n->waves ? &ledger_waves : &ledger_enterprise, o.json, &o.tx,
+	    &flaw);
 	if (e)
 		return refuse_flaw(&o, reply, flaw, e);
 	e = prepare(&o);

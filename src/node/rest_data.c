@@ -38,6 +38,44 @@ number_argument(
 	return s ? node_read_int(s, min, out) : ERR_OK;
 }
 
+static bool
+find_data(struct node *n, struct db_txn *t,
+    const uint8_t address[static NODE_ADDRESS], const char *name,
+    struct db_val *out)
+{
+	uint8_t key[NODE_ADDRESS + LEDGER_MAX_KEY];
+	size_t len = strlen(name);
+
+	if (len > LEDGER_MAX_KEY)
+		return false;
+	memcpy(key, address, NODE_ADDRESS);
+	memcpy(key + NODE_ADDRESS, name, len);
+	return db_get(
+	    t, n->t.data, (struct db_val){ key, NODE_ADDRESS + len }, out);
+}
+
+/* Those that the arguments "key" name; public Waves only. */
+static enum err
+some_data(struct node *n, struct db_txn *t,
+    const uint8_t address[static NODE_ADDRESS], const struct http_request *req,
+    struct http_reply *reply)
+{
+	struct buf *out = &reply->body;
+	const char *name;
+	struct db_val v;
+
+	buf_u8(out, '[');
+	for (size_t i = 0; (name = http_query_nth(req, "key", i)); i++) {
+		if (!find_data(n, t, address, name, &v))
+			continue;
+		if (out->len > 1)
+			buf_u8(out, ',');
+		buf_put(out, v.p, v.n);
+	}
+	buf_u8(out, ']');
+	return t->err;
+}
+
 enum err
 node_get_data(
     void *ctx, const struct http_request *req, struct http_reply *reply)
@@ -57,6 +95,11 @@ node_get_data(
 		    reply, 199, "Invalid parameters: [%s]", err_detail(e));
 	if ((e = node_read_address(n, req->seg[0], address)))
 		return node_bad_address(reply, e);
+	if (n->waves && http_query(req, "matches"))
+		return node_refuse(reply, 199,
+		    "the embedded node does not search by patterns");
+	if (n->waves && http_query(req, "key"))
+		return some_data(n, &t, address, req, reply);
 	buf_u8(&reply->body, '[');
 	db_walk(&t, n->t.data, DB_VAL(&address), data_row, &w);
 	buf_u8(&reply->body, ']');
@@ -69,7 +112,6 @@ enum err
 node_get_data_key(
     void *ctx, const struct http_request *req, struct http_reply *reply)
 {
-	CLEANUP_BUF struct buf key = { 0 };
 	struct node *n = ctx;
 	uint8_t address[NODE_ADDRESS];
 	struct db_val v;
@@ -79,12 +121,7 @@ node_get_data_key(
 	db_read(n->db, &t);
 	if ((e = node_read_address(n, req->seg[0], address)))
 		return node_bad_address(reply, e);
-	buf_put(&key, address, sizeof(address));
-	buf_str(&key, req->seg[1]);
-	if (key.err)
-		return key.err;
-	if (strlen(req->seg[1]) <= LEDGER_MAX_KEY &&
-	    db_get(&t, n->t.data, (struct db_val){ key.p, key.len }, &v)) {
+	if (find_data(n, &t, address, req->seg[1], &v)) {
 		buf_put(&reply->body, v.p, v.n);
 		return ERR_OK;
 	}

@@ -5,21 +5,19 @@
 
 #define ADDRESS_LIMIT 10000
 
-static enum err
-not_in_chain(struct http_reply *reply)
+enum err
+node_no_tx(const struct node *n, struct http_reply *reply)
 {
+	if (n->waves)
+		return node_refuse(reply, 311, "transactions does not exist");
 	return node_say(reply, 404, "Transaction is not in blockchain");
 }
 
-/* False: nothing of that length is an id of ours, though it is base58. */
-static enum err
-read_id(const char *s, struct tx_id *out, bool *out_whole)
+enum err
+node_read_id(const char *s, struct tx_id *out, bool *out_whole)
 {
-	static const char alphabet[] = "123456789ABCDEFGHJKLMNPQRSTUVWXYZ"
-				       "abcdefghijkmnopqrstuvwxyz";
-
 	*out_whole = text58_read(s, out->b, sizeof(out->b)) == ERR_OK;
-	return s[strspn(s, alphabet)] ? ERR_FORMAT : ERR_OK;
+	return node_is_58(s) ? ERR_OK : ERR_FORMAT;
 }
 
 enum err
@@ -40,11 +38,11 @@ node_get_tx(void *ctx, const struct http_request *req, struct http_reply *reply)
 	CLEANUP_TXN struct db_txn t;
 
 	db_read(n->db, &t);
-	if (read_id(req->seg[0], &id, &whole) != ERR_OK)
+	if (node_read_id(req->seg[0], &id, &whole) != ERR_OK)
 		return node_refuse(reply, 101, "invalid signature");
 	if (whole && node_place_get(n, &t, &id, &place) && place.height)
 		return node_put_tx(n, &t, &id, place.height, &reply->body);
-	return t.err ? t.err : not_in_chain(reply);
+	return t.err ? t.err : node_no_tx(n, reply);
 }
 
 enum err
@@ -58,12 +56,14 @@ node_get_pool_tx(
 	CLEANUP_TXN struct db_txn t;
 
 	db_read(n->db, &t);
-	if (read_id(req->seg[0], &id, &whole) != ERR_OK)
+	if (node_read_id(req->seg[0], &id, &whole) != ERR_OK)
 		return node_refuse(reply, 101, "invalid signature");
 	if (whole && node_place_get(n, &t, &id, &place) && !place.height)
 		return node_put_tx(n, &t, &id, 0, &reply->body);
-	return t.err ? t.err :
-		       node_say(reply, 404, "Transaction is not in UTX");
+	if (t.err)
+		return t.err;
+	return n->waves ? node_no_tx(n, reply) :
+			  node_say(reply, 404, "Transaction is not in UTX");
 }
 
 /* ---- the pool ---- */
@@ -220,11 +220,11 @@ node_get_address_txs(
 		return node_refuse(reply, 10, "Too big sequences requested");
 	if (after == NULL)
 		return list_address(&w, reply);
-	if (read_id(after, &id, &whole) != ERR_OK)
+	if (node_read_id(after, &id, &whole) != ERR_OK)
 		return node_refuse(
 		    reply, 199, "Unable to decode transaction id");
 	if (!whole || !node_place_get(n, &t, &id, &place) || !place.height)
-		return t.err ? t.err : not_in_chain(reply);
+		return t.err ? t.err : node_no_tx(n, reply);
 	node_address_key(address, &place, &last);
 	w.after = &last;
 	return list_address(&w, reply);

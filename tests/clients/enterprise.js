@@ -2,48 +2,10 @@
 // we sign, they verify.  enterprise.js URL CHAIN-BYTE API-KEY
 'use strict';
 const crypto = require('@wavesenterprise/crypto-utils');
-const { TRANSACTIONS } = require('@wavesenterprise/transactions-factory');
+const { body, account, signed } = require('./sign_enterprise');
 const { same, ok, ask, until, entries, done } = require('./lib');
 
 const [url, chain] = process.argv.slice(2);
-
-async function account(seed) {
-	const keys = await crypto.createKeys(seed);
-	return {
-		publicKey: crypto.toBase58(keys.publicKey),
-		privateKey: crypto.toBase58(keys.privateKey),
-		address: crypto.toBase58(
-			crypto.createAddress(keys.publicKey, chain.charCodeAt(0))),
-	};
-}
-
-// The official encoder's body of a transaction as JSON tells it.
-async function body(tx) {
-	return TRANSACTIONS.Data[`V${tx.version}`]({
-		senderPublicKey: tx.senderPublicKey,
-		authorPublicKey: tx.authorPublicKey,
-		data: tx.data,
-		timestamp: tx.timestamp,
-		fee: tx.fee,
-		feeAssetId: tx.feeAssetId || undefined,
-	}).getBytes();
-}
-
-async function signed(who, version, data, timestamp = Date.now()) {
-	const tx = {
-		type: 12,
-		version,
-		senderPublicKey: who.publicKey,
-		authorPublicKey: who.publicKey,
-		data,
-		fee: 0,
-		timestamp,
-	};
-	const bytes = await body(tx);
-	tx.proofs = [crypto.createTransactionSignature(bytes, who.privateKey)];
-	return { tx, id: crypto.getTransactionId(bytes) };
-}
-
 const broadcast = (tx) =>
 	ask(`${url}/transactions/broadcast`, 'POST', JSON.stringify(tx));
 
@@ -85,7 +47,7 @@ async function theySign(who) {
 // A changed transaction is refused, whatever was changed.
 async function changed(who) {
 	const { tx } = await signed(who, 2, entries);
-	const other = await account('another one');
+	const other = await account('another one', chain);
 	const changes = [
 		{ timestamp: tx.timestamp + 1 },
 		{ fee: 1 },
@@ -127,7 +89,7 @@ async function weSign(height) {
 
 (async () => {
 	await weSign((await ask(`${url}/blocks/height`)).json.height);
-	const who = await account('a seed of the official client of this test');
+	const who = await account('a seed of the official client of this test', chain);
 	await theySign(who);
 	await changed(who);
 	done('transactions-factory and crypto-utils');
