@@ -29,7 +29,7 @@ touch "$W/consentfs-b1.log"
 chmod -R a+rX "$W/bin"
 
 # Not even root enters a user's mount to see whether it is one.
-trap 'status=$?; set +eE; "$W/bin/consentfs" lock "$M" 2>/dev/null; (exit $status); finish' EXIT
+tidy() { "$W/bin/consentfs" lock "$M" 2>/dev/null; }
 
 # WHO is user or root
 as() {

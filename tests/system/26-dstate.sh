@@ -20,7 +20,7 @@ server_init() { # as in lib.sh, with the proxy before the RMS
 	"$python" "$TOP/tests/system/dstate.py" proxy "$proxy" "$listen" "$W/hole" &
 	PROXY_PID=$!
 }
-trap 'status=$?; set +eE; kill -CONT "$SERVER" 2>/dev/null; kill "$PROXY_PID"; (exit $status); finish' EXIT
+tidy() { kill -CONT "$SERVER" 2>/dev/null; kill "$PROXY_PID"; }
 world
 set=$(publish a1 "Large scan" "$W"/docs/*)
 # of the nine megabytes some are fetched again and again
