@@ -2,7 +2,6 @@
 /* ask */
 #include "consent/consent.h"
 
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,8 +21,6 @@ static void
 fill_item(struct consent *c, struct event_item *x)
 {
 	const char *purpose = consent_opt(c, "purpose");
-	const char *login = consent_opt(c, "login");
-	const struct passwd *pw = getpwuid(getuid());
 
 	seal_random(x->id.b, sizeof(x->id.b));
 	x->kind = EVENT_REQUEST;
@@ -31,11 +28,8 @@ fill_item(struct consent *c, struct event_item *x)
 	x->reason = consent_opt(c, "reason");
 	x->time = clock_wall_ms();
 	x->count = 1;
-	home_practitioner(c->home,
-	    login  ? login :
-		pw ? pw->pw_name :
-		     "user",
-	    &x->practitioner.name, &x->practitioner.id);
+	home_practitioner(c->home, consent_login(c), &x->practitioner.name,
+	    &x->practitioner.id);
 }
 
 static enum err

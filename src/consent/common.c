@@ -53,7 +53,14 @@ consent_home(struct consent *c)
 		.ask = consent_passphrase,
 		.ask_ctx = c };
 
-	return c->home ? ERR_OK : home_open(&o, &c->home);
+	struct jail j = { 0 };
+	enum err e;
+
+	if (c->home)
+		return ERR_OK;
+	(void)consent_login(c);
+	e = home_open(&o, &c->home);
+	return e == ERR_OK ? consent_enter_home(c, c->home, &j) : e;
 }
 
 enum err

@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/opt.h"
 #include "home/home.h"
+#include "jail/jail.h"
 
 #define CONSENT_MAX_OPTS 24
 #define CONSENT_FINAL_MS 30000 /* how long a command waits for the ledger */
@@ -25,6 +26,7 @@ struct consent {
 	struct opt_values values[CONSENT_MAX_OPTS];
 	struct opt_values operands;
 	struct home *home; /* after consent_home() */
+	char *user;        /* after consent_login() */
 };
 
 /* A verb: its row in the table of main.c. */
@@ -42,6 +44,7 @@ struct consent_verb {
 	    { "json", NULL, "print JSON", false },                             \
 	    { "passphrase-fd", "N", "read the passphrase from descriptor N",   \
 		    false },                                                   \
+	    { "no-sandbox", NULL, "give up no rights", false },                \
 	    { "help", NULL, "show this", false },                              \
 	{                                                                      \
 		NULL, NULL, NULL, false                                        \
@@ -70,7 +73,7 @@ const char *consent_operand(
 
 /**
  * consent_home(c):
- * Open the home into ${c}.home (closed by main).
+ * Open the home into ${c}.home (closed by main) and enter the sandbox.
  */
 enum err consent_home(struct consent *c) must_check;
 
@@ -79,6 +82,27 @@ enum err consent_home(struct consent *c) must_check;
  * consent_home() and home_sync(): know what the ledger knows.
  */
 enum err consent_sync(struct consent *c) must_check;
+
+/**
+ * consent_enter_home(c, h, j):
+ * Give up everything but ${j}, home ${h}, its services, and the files that the
+ * arguments name; before there is a thread.  Errors: those of jail_enter().
+ */
+enum err consent_enter_home(
+    struct consent *c, const struct home *h, struct jail *j) must_check;
+
+/**
+ * consent_enter(c, j):
+ * The same without a home.
+ */
+enum err consent_enter(struct consent *c, struct jail *j) must_check;
+
+/**
+ * consent_login(c):
+ * Who reads or asks: --login, else the user; first called before the sandbox,
+ * as the system may have to ask another program.
+ */
+const char *consent_login(struct consent *c);
 
 /**
  * consent_passphrase(ctx, path, out):

@@ -5,7 +5,6 @@
  * recorded durably, and only then opened.
  */
 #include <pthread.h>
-#include <pwd.h>
 
 #include "consent/get.h"
 #include "consent/publish_internal.h"
@@ -254,9 +253,7 @@ static enum err
 get_all(struct consent *c, struct getting *x)
 {
 	uint32_t n = x->set->manifest->n;
-	const char *to = consent_opt(c, "to");
-	enum err e = consent_folder_begin(
-	    &x->folder, to ? to : x->set->name, &x->set->id);
+	enum err e = consent_folder_name(&x->folder, x->set->name);
 
 	consent_progress_begin(
 	    &x->progress, "fetching", x->set->event->u.set.bytes);
@@ -277,6 +274,17 @@ get_all(struct consent *c, struct getting *x)
 	return ERR_OK;
 }
 
+/* All is decided here in memory; only the folder is written. */
+static enum err
+enter(struct consent *c, const struct getting *x)
+{
+	struct jail j = { 0 };
+
+	jail_write(&j, x->folder.part);
+	jail_rename(&j, x->folder.parent);
+	return consent_enter_home(c, gate_home(x->g), &j);
+}
+
 enum err
 consent_get(struct consent *c)
 {
@@ -284,8 +292,6 @@ consent_get(struct consent *c)
 		.piece = malloc(PIECE), .folder.fd = -1
 	};
 	const char *what = consent_operand(c, 0, "the set's id");
-	const char *login = consent_opt(c, "login");
-	const struct passwd *pw = getpwuid(getuid());
 	struct gate_opts o = { .home_dir = c->home_dir,
 		.ask = consent_passphrase,
 		.ask_ctx = c,
@@ -300,13 +306,16 @@ consent_get(struct consent *c)
 		return err_say(ERR_INVAL, "'%s' is no set id", what);
 	if (x.piece == NULL)
 		return ERR_NOMEM;
-	x.login = o.login = login ? login : pw ? pw->pw_name : "user";
+	x.login = o.login = consent_login(c);
 	e = gate_open(&o, &x.g);
 	if (e == ERR_BUSY)
 		return err_say(e,
 		    "this home is mounted: copy the set from "
 		    "the mount, or unmount it first");
-	if (e || (e = gate_start(x.g)) || (e = find_set(&x, &id)))
+	if (e == ERR_OK)
+		e = consent_folder_begin(&x.folder, consent_opt(c, "to"), &id);
+	if (e || (e = enter(c, &x)) || (e = gate_start(x.g)) ||
+	    (e = find_set(&x, &id)))
 		return e;
 	return get_all(c, &x);
 }

@@ -22,11 +22,20 @@ struct consent_folder {
 /**
  * consent_folder_begin(f, path, set):
  * Make the folder that becomes ${path} when it is done, for ${set}, or take
- * over what an earlier run left of it.  End ${f} also after an error.
+ * over what an earlier run left of it.  ${path} NULL: it lies here, and its
+ * name is told later.  End ${f} also after an error.
  * Errors: EXISTS, BUSY (another command is at it), those of mkdir().
  */
 enum err consent_folder_begin(struct consent_folder *f, const char *path,
     const struct event_id *set) must_check;
+
+/**
+ * consent_folder_name(f, name):
+ * Call it ${name} if it has no name yet.
+ * Errors: EXISTS.
+ */
+enum err consent_folder_name(
+    struct consent_folder *f, const char *name) must_check;
 
 /**
  * consent_folder_done(f):

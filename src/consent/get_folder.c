@@ -68,29 +68,48 @@ take_over(struct consent_folder *f)
 	return ERR_OK;
 }
 
+static enum err
+check_free(const struct consent_folder *f)
+{
+	struct stat st;
+
+	if (lstat(f->path, &st) != 0)
+		return ERR_OK;
+	errno = EEXIST;
+	return no_folder(f->path);
+}
+
 enum err
 consent_folder_begin(
     struct consent_folder *f, const char *path, const struct event_id *set)
 {
 	CLEANUP(free) char *name = NULL;
-	struct stat st;
+	enum err e;
 
 	f->fd = -1;
-	f->path = trimmed(path);
-	f->parent = f->path ? parent_of(f->path) : NULL;
-	if (f->parent == NULL ||
+	f->path = path ? trimmed(path) : NULL;
+	f->parent = parent_of(f->path ? f->path : "");
+	if ((path && f->path == NULL) || f->parent == NULL ||
 	    asprintf(&name, ".consent-get-%s", TEXT58(set)) < 0)
 		return ERR_NOMEM;
 	f->part = file_join(f->parent, name);
 	if (f->part == NULL)
 		return ERR_NOMEM;
-	if (lstat(f->path, &st) == 0) {
-		errno = EEXIST;
-		return no_folder(f->path);
-	}
+	e = f->path ? check_free(f) : ERR_OK;
+	if (e)
+		return e;
 	if (mkdir(f->part, 0700) != 0 && errno != EEXIST)
-		return no_folder(f->path);
+		return no_folder(f->path ? f->path : f->part);
 	return take_over(f);
+}
+
+enum err
+consent_folder_name(struct consent_folder *f, const char *name)
+{
+	if (f->path)
+		return ERR_OK;
+	f->path = strdup(name);
+	return f->path ? check_free(f) : ERR_NOMEM;
 }
 
 static enum err

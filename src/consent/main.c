@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "base/log.h"
 
@@ -127,6 +128,7 @@ run_verb(struct consent *c, const struct consent_verb *v, int argc, char **argv)
 	if (e == ERR_OK)
 		e = consent_out_end();
 	home_close(c->home);
+	free(c->user);
 	return e == ERR_OK ? 0 : fail(e);
 }
 
@@ -141,6 +143,7 @@ main(int argc, char **argv)
 
 	log_start("consent", LOG_WARN);
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	if (e != ERR_OK)
 		return fail(e);
 	c.home_dir = home;

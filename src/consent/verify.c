@@ -21,27 +21,33 @@ roots_free(struct home_conf *c)
 
 /* client.conf as the operator hands it out */
 static enum err
-open_node(const char *path, struct chain *chain, struct ledger_node **out)
+open_node(struct consent *c, const char *path, struct chain *chain,
+    struct ledger_node **out)
 {
-	__attribute__((cleanup(roots_free))) struct home_conf c = { 0 };
+	__attribute__((cleanup(roots_free))) struct home_conf conf = { 0 };
 	struct ledger_node_opts o = { 0 };
+	struct jail j = { 0 };
 	enum err e;
 
-	if ((e = conf_defaults(home_items, home_nitems, &c)) ||
-	    (e = conf_read(path, home_items, home_nitems, NULL, NULL, &c)))
+	if ((e = conf_defaults(home_items, home_nitems, &conf)) ||
+	    (e = conf_read(path, home_items, home_nitems, NULL, NULL, &conf)))
 		return e;
-	if (c.node == NULL || c.chain == NULL ||
-	    text58_read(c.chain, chain->b, sizeof(chain->b)) != ERR_OK)
+	if (conf.node == NULL || conf.chain == NULL ||
+	    text58_read(conf.chain, chain->b, sizeof(chain->b)) != ERR_OK)
 		return err_say(ERR_CONFIG,
 		    "'%s' names no node and chain of the ledger", path);
-	o.dialect = ledger_dialect_find(c.dialect);
+	o.dialect = ledger_dialect_find(conf.dialect);
 	if (o.dialect == NULL)
 		return ERR_CONFIG;
-	o.url = c.node;
-	o.ca_file = c.node_ca;
-	o.pinned_key = c.node_pin;
+	o.url = conf.node;
+	o.ca_file = conf.node_ca;
+	o.pinned_key = conf.node_pin;
 	o.chain = *chain;
+	jail_read(&j, conf.node_ca);
+	jail_connect(&j, conf.node);
 	e = ledger_node_new(&o, out);
+	if (e == ERR_OK)
+		e = consent_enter(c, &j);
 	return e ? e : ledger_node_handshake(*out);
 }
 
@@ -154,7 +160,7 @@ consent_verify(struct consent *c)
 	if (findings == NULL)
 		return ERR_NOMEM;
 	if (roots) {
-		e = open_node(roots, &chain, &node);
+		e = open_node(c, roots, &chain, &node);
 		k.node = node;
 		k.chain = &chain;
 	} else if ((e = consent_sync(c)) == ERR_OK) {

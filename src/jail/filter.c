@@ -349,20 +349,14 @@ add_signals(scmp_filter_ctx f, const struct jail *j)
 	return r;
 }
 
-/* Unix sockets only where syslog is one; a terminal's echo only where a
- * passphrase may be asked for. */
+/* Unix sockets only where syslog is one. */
 static int
 add_wishes(scmp_filter_ctx f, const struct jail *j)
 {
-	int r = 0;
-
-	if (j->datagrams)
-		r = seccomp_rule_add(f, YES, S(socket), 2,
-		    SCMP_A0(EQ, AF_UNIX, 0), SCMP_A1(MASKED, 0xf, SOCK_DGRAM));
-	if (r == 0 && j->any_place)
-		r = seccomp_rule_add(
-		    f, YES, S(ioctl), 1, SCMP_A1(EQ, TCSETSF, 0));
-	return r;
+	if (!j->datagrams)
+		return 0;
+	return seccomp_rule_add(f, YES, S(socket), 2, SCMP_A0(EQ, AF_UNIX, 0),
+	    SCMP_A1(MASKED, 0xf, SOCK_DGRAM));
 }
 
 static void

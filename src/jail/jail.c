@@ -15,22 +15,28 @@
 #include "base/log.h"
 
 static void
-add_place(struct jail *j, const char *path, bool write)
+add_place(struct jail *j, const char *path, enum jail_use use)
 {
 	if (path && path[0] && j->nplaces < JAIL_PLACES)
-		j->place[j->nplaces++] = (struct jail_place){ path, write };
+		j->place[j->nplaces++] = (struct jail_place){ path, use };
 }
 
 void
 jail_read(struct jail *j, const char *path)
 {
-	add_place(j, path, false);
+	add_place(j, path, JAIL_READ);
 }
 
 void
 jail_write(struct jail *j, const char *path)
 {
-	add_place(j, path, true);
+	add_place(j, path, JAIL_WRITE);
+}
+
+void
+jail_rename(struct jail *j, const char *path)
+{
+	add_place(j, path, JAIL_RENAME);
 }
 
 #define SEPARATORS ", \t" /* of several URLs */
@@ -130,7 +136,7 @@ jail_enter(const struct jail *j)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
 		return err_say(ERR_IO, "cannot give up new privileges: %s",
 		    strerror(errno));
-	e = drop_capabilities();
+	e = j->capabilities ? ERR_OK : drop_capabilities();
 	if (e == ERR_OK)
 		e = jail_landlock(j, &abi);
 	if (e == ERR_OK)
@@ -140,8 +146,9 @@ jail_enter(const struct jail *j)
 	if (abi == 0)
 		log_warn("sandbox: this kernel has no Landlock: files and "
 			 "ports are not restricted");
-	log_info("sandbox: Landlock %d, %s, no capabilities", abi,
+	log_info("sandbox: Landlock %d, %s, %s", abi,
 	    filtered ? "system calls filtered" :
-		       "system calls NOT filtered (sanitizer build)");
+		       "system calls NOT filtered (sanitizer build)",
+	    j->capabilities ? "capabilities kept" : "no capabilities");
 	return ERR_OK;
 }

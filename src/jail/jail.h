@@ -16,20 +16,24 @@
 
 #include "base/err.h"
 
-#define JAIL_PLACES 8
+#define JAIL_PLACES 64
 #define JAIL_PORTS  16
 
 /* What stays allowed; zero-initialise. */
 struct jail {
-	bool off;         /* --no-sandbox: give up nothing, and say so */
-	bool any_place;   /* all files, as far as the user may */
-	bool any_connect; /* a port to connect to is not known yet */
-	bool datagrams;   /* of the Unix kind too: syslog */
-	pid_t signals;    /* a process of ours that may be signalled; 0: none */
+	bool off;          /* --no-sandbox: give up nothing, and say so */
+	bool capabilities; /* stay: files of other users may be named */
+	bool any_connect;  /* a port to connect to is not known yet */
+	bool datagrams;    /* of the Unix kind too: syslog */
+	pid_t signals; /* a process of ours that may be signalled; 0: none */
 	size_t nplaces, nconnect, nbind;
 	struct jail_place {
 		const char *path;
-		bool write;
+		enum jail_use {
+			JAIL_READ,
+			JAIL_WRITE,
+			JAIL_RENAME,
+		} use;
 	} place[JAIL_PLACES];
 	uint16_t connect[JAIL_PORTS], bind[JAIL_PORTS];
 };
@@ -39,11 +43,17 @@ struct jail {
  * Let what is beneath ${path} be read, or read and changed.  ${path} is
  * borrowed until jail_enter(); NULL and what is not there are skipped.  The
  * system's libraries, certificates, resolver files and /proc may be read
- * anyhow.
+ * anyhow.  What exceeds ${JAIL_PLACES} is left out.
  */
 void jail_read(struct jail *j, const char *path);
 /** jail_write(j, path): see jail_read(). */
 void jail_write(struct jail *j, const char *path);
+
+/**
+ * jail_rename(j, path):
+ * Let folders beneath ${path} be made, renamed and, empty, removed.
+ */
+void jail_rename(struct jail *j, const char *path);
 
 /**
  * jail_connect(j, urls):

@@ -30,6 +30,11 @@
 #define WRITING                                                                \
 	(READING | FS(WRITE_FILE) | FS(REMOVE_DIR) | FS(REMOVE_FILE) |         \
 	    FS(MAKE_DIR) | FS(MAKE_REG) | FS_REFER | FS_TRUNCATE)
+static const uint64_t rights_of[] = {
+	[JAIL_READ] = READING,
+	[JAIL_WRITE] = WRITING,
+	[JAIL_RENAME] = FS(READ_DIR) | FS(MAKE_DIR) | FS(REMOVE_DIR),
+};
 /* What a rule may allow on something that is no directory. */
 #define ON_FILES (FS(READ_FILE) | FS(WRITE_FILE) | FS_TRUNCATE)
 
@@ -51,18 +56,18 @@ struct port_rule {
  * file.  /proc: the name of the program that opens a document.
  */
 static const struct jail_place standard[] = {
-	{ "/etc", false },
-	{ "/usr/lib", false },
-	{ "/lib64", false },
-	{ "/usr/share/ca-certificates", false },
-	{ "/usr/share/zoneinfo", false },
-	{ "/run/systemd/resolve", false },
-	{ "/run/NetworkManager", false },
-	{ "/run/resolvconf", false },
-	{ "/proc", false },
-	{ "/sys/devices/system/cpu", false },
-	{ "/dev/urandom", false },
-	{ "/dev/null", true },
+	{ "/etc", JAIL_READ },
+	{ "/usr/lib", JAIL_READ },
+	{ "/lib64", JAIL_READ },
+	{ "/usr/share/ca-certificates", JAIL_READ },
+	{ "/usr/share/zoneinfo", JAIL_READ },
+	{ "/run/systemd/resolve", JAIL_READ },
+	{ "/run/NetworkManager", JAIL_READ },
+	{ "/run/resolvconf", JAIL_READ },
+	{ "/proc", JAIL_READ },
+	{ "/sys/devices/system/cpu", JAIL_READ },
+	{ "/dev/urandom", JAIL_READ },
+	{ "/dev/null", JAIL_WRITE },
 };
 
 /* All that a kernel of this version can restrict. */
@@ -79,8 +84,6 @@ handled(const struct jail *j, int abi)
 		r.net = NET_BIND | (j->any_connect ? 0 : NET_CONNECT);
 	if (abi >= 5)
 		r.fs |= FS_IOCTL_DEV;
-	if (j->any_place)
-		r.fs = 0;
 	/* whoever dies sends the signal that its child asked for then: the
 	 * scope would take it for one of its own */
 	if (abi >= 6)
@@ -107,7 +110,7 @@ refused(const char *what)
 static enum err
 allow_place(int ruleset, const struct rights *all, const struct jail_place *p)
 {
-	struct path_rule rule = { .allowed = p->write ? WRITING : READING };
+	struct path_rule rule = { .allowed = rights_of[p->use] };
 	CLEANUP_FD int fd = open(p->path, O_PATH | O_CLOEXEC);
 	struct stat st;
 
@@ -173,16 +176,12 @@ jail_landlock(const struct jail *j, int *out_abi)
 	if (*out_abi == 0)
 		return ERR_OK;
 	all = handled(j, *out_abi);
-	if (all.fs + all.net + all.scoped == 0)
-		return ERR_OK;
 	ruleset = (int)syscall(
 	    SYS_landlock_create_ruleset, &all, rights_size(*out_abi), 0);
 	if (ruleset < 0)
 		return refused("its rights");
-	e = all.fs ?
-	    allow_places(ruleset, &all, standard, ARRAY_LEN(standard)) :
-	    ERR_OK;
-	if (e == ERR_OK && all.fs)
+	e = allow_places(ruleset, &all, standard, ARRAY_LEN(standard));
+	if (e == ERR_OK)
 		e = allow_places(ruleset, &all, j->place, j->nplaces);
 	if (e == ERR_OK)
 		e = allow_ports(ruleset, &all, j);

@@ -12,7 +12,7 @@ under() { # under NAME PROGRAM ...: it becomes the program
 		--error-exitcode=99 --log-file="$W/grind/$1.%p" "${@:2}"
 }
 grind() { # grind HOME VERB ...
-	(under "$2" "$BUILD_DIR/consent" --home "$W/$1" "${@:2}") 2>>"$W/said" ||
+	(under "$2" "$BUILD_DIR/consent" --home "$W/$1" "${@:2}" --no-sandbox) 2>>"$W/said" ||
 		fail "$2 ended with $?: $(tail -2 "$W/said") $(cat "$W/grind/$2".*)"
 }
 
