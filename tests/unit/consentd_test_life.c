@@ -348,7 +348,7 @@ END_TEST
 START_TEST(test_held_is_limited)
 {
 	CLEANUP_MADE struct made last = { 0 }, late = { 0 }, of_host = { 0 };
-	const struct event e = { .type = EVENT_DECISION,
+	const struct event refusal = { .type = EVENT_DECISION,
 		.patient = place.card.patient,
 		.u.decision = { .party = EVENT_GROUP,
 		    .group = "labs",
@@ -359,13 +359,15 @@ START_TEST(test_held_is_limited)
 	const struct making how = { .from = place.patient };
 	const struct event_id set = { { 1 } };
 	struct inquiry_id id;
+	enum err e = ERR_OK;
+	int64_t until;
 
 	place_node(false);
 	for (unsigned i = 0; i < CONSENTD_PERSON_ENTRIES; i++) {
 		made_free(&last);
 		decide(EVENT_REFUSE, NULL, &last);
 	}
-	make_event(&e, &how, &late);
+	make_event(&refusal, &how, &late);
 	IS(rms_event(place.patient_c, buf_text(&late.json)), BUSY);
 	OK(rms_event(place.patient_c, buf_text(&last.json)));
 	inquire(&place.b, EVENT_ACCESS, &set, &of_host, &id);
@@ -374,7 +376,12 @@ START_TEST(test_held_is_limited)
 	OK(rms_event(place.patient_c, buf_text(&last.json))); /* sent at once */
 	wait_final(&last.tx->id);
 	wait_final(&of_host.tx->id);
-	OK(rms_event(place.patient_c, buf_text(&late.json)));
+	/* when the RMS has followed too */
+	for (until = clock_boot_ms() + 20000; clock_boot_ms() < until &&
+	     (e = rms_event(place.patient_c, buf_text(&late.json))) ==
+		 ERR_BUSY;)
+		clock_sleep_ms(50);
+	OK(e);
 	wait_final(&late.tx->id);
 }
 END_TEST
