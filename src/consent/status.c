@@ -45,9 +45,14 @@ affordable(const struct view *v)
 static const char *
 freshness(const struct consent *c)
 {
-	return home_conf(c->home)->generator ?
-	    "blocks signed by the pinned generator" :
-	    "the node's word: no generator is pinned";
+	const struct home_conf *conf = home_conf(c->home);
+
+	if (conf->generator == NULL)
+		return "the node's word: no generator is pinned";
+	return ledger_dialect_find(conf->dialect) == &ledger_enterprise ?
+	    "blocks signed by a pinned generator" :
+	    "blocks signed by a pinned generator; what they hold is proved "
+	    "where all of it are data transactions, else the node's word";
 }
 
 static void

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "base/opt.h"
 #include "consentd/commands_internal.h"
 #include "consentd/conf.h"
@@ -49,7 +50,12 @@ verify(const char *dir, struct verdict *out)
 
 	out->err = path ? consentd_roots_read(dir, &r) : ERR_NOMEM;
 	o.chain = r.chain;
-	o.generator = r.generator;
+	if (out->err == ERR_OK &&
+	    (r.generator == NULL ||
+		text58_read(r.generator, o.generator.b,
+		    sizeof(o.generator.b)) != ERR_OK))
+		out->err = err_say(ERR_CONFIG,
+		    "client.conf in '%s' names no generator of our own", dir);
 	if (out->err == ERR_OK)
 		out->err = node_verify(&o, &out->done);
 	if (p.shown && out->err)

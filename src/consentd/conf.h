@@ -93,7 +93,7 @@ struct consentd_roots {
 	const struct ledger_dialect *dialect;
 	char *node_url;
 	struct chain chain;
-	struct pubkey generator; /* zero: blocks of any generator */
+	char *generator; /* keys, as written; NULL: none is pinned */
 	int64_t final_depth, tx_version, fee;
 	char *rms_url;
 	struct pubkey rms;

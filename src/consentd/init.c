@@ -23,6 +23,7 @@ enum {
 	DIALECT,
 	CHAIN,
 	DEPTH,
+	GENERATOR,
 	NOPTS
 };
 
@@ -43,6 +44,8 @@ static const struct opt opts[NOPTS] = {
 	    "the network: waves-enterprise or waves", false },
 	[CHAIN] = { "chain", "BASE58", "the chain that it is on", false },
 	[DEPTH] = { "final-depth", "N", "blocks until a block is final",
+	    false },
+	[GENERATOR] = { "generator", "KEY[,KEY]", "who signs its blocks",
 	    false },
 };
 
@@ -145,8 +148,8 @@ make_node(
 		e = node_create(
 		    chain_dir, node, (uint8_t)c->chain_byte[0], &r->chain);
 	if (e == ERR_OK)
-		r->generator = *seal_identity_key(node);
-	return e;
+		r->generator = strdup(TEXT58(seal_identity_key(node)));
+	return e || r->generator ? e : ERR_NOMEM;
 }
 
 static enum err
@@ -217,6 +220,8 @@ take_node(const struct opt_values *v, struct consentd_conf *c,
 	enum err e = consentd_conf_set(&c->node_listen, "");
 
 	r->node_url = strdup(v[NODE].v[0]);
+	if (v[GENERATOR].n && !(r->generator = strdup(v[GENERATOR].v[0])))
+		return ERR_NOMEM;
 	r->final_depth = strtoll(depth, &end, 10);
 	if (e || r->node_url == NULL)
 		return ERR_NOMEM;

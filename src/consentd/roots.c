@@ -24,7 +24,7 @@ static const struct conf_item items[] = {
 	{ "ledger", "chain", CONF_TEXT, AT(chain), NULL, 0, 0,
 	    "the chain, base58" },
 	{ "ledger", "generator", CONF_TEXT, AT(generator), NULL, 0, 0,
-	    "key that signs the blocks, base58; empty: not checked" },
+	    "keys that sign blocks, base58; none: not checked" },
 	{ "ledger", "final_depth", CONF_NUM, AT(final_depth), "1", 1, 1000,
 	    "blocks until a block is final" },
 	{ "ledger", "tx_version", CONF_NUM, AT(tx_version), "2", 1, 2,
@@ -56,17 +56,13 @@ take(const char *path, struct raw *raw, struct consentd_roots *r)
 	if (text58_read(raw->chain, r->chain.b, CHAIN_BYTES) != ERR_OK)
 		return err_say(
 		    ERR_CONFIG, "%s: [ledger] chain is no chain", path);
-	if (raw->generator && *raw->generator &&
-	    text58_read(raw->generator, r->generator.b,
-		sizeof(r->generator.b)) != ERR_OK)
-		return err_say(
-		    ERR_CONFIG, "%s: [ledger] generator is no key", path);
 	if (text58_read(raw->key, r->rms.b, sizeof(r->rms.b)) != ERR_OK ||
 	    seal_key_check(&r->rms) != ERR_OK)
 		return err_say(ERR_CONFIG, "%s: [rms] key is no key", path);
 	r->final_depth = raw->final_depth;
 	r->tx_version = raw->tx_version;
 	r->fee = raw->fee;
+	r->generator = TAKE(raw->generator);
 	r->node_url = TAKE(raw->node);
 	r->rms_url = TAKE(raw->url);
 	return ERR_OK;
@@ -91,7 +87,6 @@ consentd_roots_read(const char *dir, struct consentd_roots *r)
 enum err
 consentd_roots_write(const char *dir, const struct consentd_roots *r)
 {
-	static const struct pubkey none;
 	CLEANUP(free) char *path = file_join(dir, "client.conf");
 	CLEANUP_BUF struct buf b = { 0 };
 
@@ -99,8 +94,8 @@ consentd_roots_write(const char *dir, const struct consentd_roots *r)
 	if (r->dialect != &ledger_enterprise)
 		buf_fmt(&b, "dialect = %s\n", ledger_dialect_name(r->dialect));
 	buf_fmt(&b, "node = %s\nchain = %s\n", r->node_url, TEXT58(&r->chain));
-	if (!ID_EQ(&r->generator, &none))
-		buf_fmt(&b, "generator = %s\n", TEXT58(&r->generator));
+	if (r->generator)
+		buf_fmt(&b, "generator = %s\n", r->generator);
 	buf_fmt(&b, "final_depth = %lld\n[rms]\nurl = %s\nkey = %s\n",
 	    (long long)r->final_depth, r->rms_url, TEXT58(&r->rms));
 	if (path == NULL || b.err)
@@ -111,16 +106,16 @@ consentd_roots_write(const char *dir, const struct consentd_roots *r)
 void
 consentd_roots_free(struct consentd_roots *r)
 {
+	free(r->generator);
 	free(r->node_url);
 	free(r->rms_url);
-	r->node_url = r->rms_url = NULL;
+	r->generator = r->node_url = r->rms_url = NULL;
 }
 
 enum err
 consentd_node(const struct consentd_conf *c, const struct consentd_roots *r,
     struct ledger_node **out)
 {
-	static const struct pubkey none;
 	const struct ledger_node_opts o = {
 		.dialect = r->dialect,
 		.url = r->node_url,
@@ -130,8 +125,7 @@ consentd_node(const struct consentd_conf *c, const struct consentd_roots *r,
 		.pinned_key = c->node_pin,
 		.chain = r->chain,
 		.fee_max = c->fee_max,
-		.has_generator = !ID_EQ(&r->generator, &none),
-		.generator = r->generator,
+		.generators = r->generator,
 	};
 
 	return ledger_node_new(&o, out);

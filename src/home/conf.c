@@ -24,7 +24,7 @@ const struct conf_item home_items[] = {
 	{ "ledger", "chain", CONF_TEXT, AT(chain), NULL, 0, 0,
 	    "trust root: base58 of chain id and hash of block 1" },
 	{ "ledger", "generator", CONF_TEXT, AT(generator), NULL, 0, 0,
-	    "trust root: key that signs the embedded node's blocks" },
+	    "trust root: key that signs blocks; several with commas" },
 	{ "ledger", "final_depth", CONF_NUM, AT(final_depth), "1", 1, 1000,
 	    "blocks until an event is final" },
 	{ "ledger", "tx_version", CONF_NUM, AT(tx_version), "2", 1, 2,
@@ -154,9 +154,6 @@ decode_roots(struct home *h, const char *path)
 		    "'%s': rms key is no valid key; take it from the "
 		    "operator's client.conf",
 		    path);
-	if (e == ERR_OK && c->generator)
-		e = root(
-		    path, "ledger generator", c->generator, h->generator.b, 32);
 	return e;
 }
 

@@ -68,11 +68,9 @@ open_node(struct home *h)
 		.pinned_key = c->node_pin,
 		.chain = h->chain,
 		.fee_max = c->fee_max,
-		.has_generator = c->generator != NULL,
+		.generators = c->generator,
 	};
 
-	if (o.has_generator)
-		o.generator = h->generator;
 	return ledger_node_new(&o, &h->node);
 }
 

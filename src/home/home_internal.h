@@ -23,7 +23,7 @@ struct home {
 	size_t npractitioners;
 
 	struct chain chain;
-	struct pubkey rms_key, generator;
+	struct pubkey rms_key;
 	struct seal_identity *id;
 	bool has_institution;
 	struct institution_id institution;

@@ -89,7 +89,22 @@ struct gather {
 	size_t *n;
 	bool skip; /* transactions that we cannot check */
 	uint64_t height;
+	struct ledger_listing *list; /* NULL: nobody asks */
+	uint8_t chain_byte;
 };
+
+/* The proof as it stands there: ours may be turned back from S + L. */
+static enum err
+add_leaf(struct gather *g, const json_t *j, const struct ledger_tx *tx)
+{
+	const char *s = json_string_value(
+	    json_array_get(json_object_get(j, "proofs"), 0));
+	struct sig proof;
+
+	if (s == NULL || text58_read(s, proof.b, sizeof(proof.b)) != ERR_OK)
+		return err_say(ERR_FORMAT, "a proof is missing");
+	return ledger_waves_leaf(tx, &proof, g->chain_byte, &g->list->leaves);
+}
 
 static enum err
 gather_data(struct gather *g, const json_t *j, struct tx_id *out_id)
@@ -100,13 +115,18 @@ gather_data(struct gather *g, const json_t *j, struct tx_id *out_id)
 
 	if (e && g->skip && may_skip(e, flaw)) {
 		log_skipped(j, e);
+		if (g->list)
+			g->list->whole = false;
 		return ERR_OK;
 	}
 	if (e)
 		return e == ERR_TOOBIG ? ERR_FORMAT : e;
 	tx->height = g->height;
 	*out_id = tx->id;
-	return append(g->tx, g->n, tx);
+	e = append(g->tx, g->n, tx);
+	return e == ERR_OK && g->list && !g->dialect->author ?
+	    add_leaf(g, j, tx) :
+	    e;
 }
 
 /* A container's badge transactions stand inside it, one level deep. */
@@ -141,6 +161,8 @@ gather_one(struct gather *g, const json_t *j, struct tx_id *out_id)
 		return err_say(ERR_FORMAT, "a transaction has no type");
 	if (type == 12)
 		return gather_data(g, j, out_id);
+	if (g->list)
+		g->list->whole = false;
 	if (s && text58_read(s, out_id->b, sizeof(out_id->b)) != ERR_OK)
 		memset(out_id, 0, sizeof(*out_id)); /* older kinds: longer */
 	return type == ATOMIC_CONTAINER ? gather_container(g, j) : ERR_OK;
@@ -150,7 +172,7 @@ enum err
 ledger_txs_read(const struct ledger_dialect *d, const json_t *array,
     struct ledger_tx ***tx, size_t *n)
 {
-	struct gather g = { d, tx, n, true, 0 };
+	struct gather g = { d, tx, n, true, 0, NULL, 0 };
 	struct tx_id id;
 	enum err e = ERR_OK;
 
@@ -180,6 +202,16 @@ ledger_block_id(struct js *r, const char *name, struct sig *out)
 		r->err = err_say(ERR_FORMAT, "'%s' is no id of a block", name);
 }
 
+size_t
+ledger_block_id_len(const struct sig *id)
+{
+	static const uint8_t zeros[SIG_BYTES - LEDGER_SHORT_ID];
+
+	return memcmp(id->b + LEDGER_SHORT_ID, zeros, sizeof(zeros)) == 0 ?
+	    LEDGER_SHORT_ID :
+	    sizeof(id->b);
+}
+
 static enum err
 read_head(struct js *r, const struct ledger_dialect *d, struct ledger_block *b)
 {
@@ -193,22 +225,26 @@ read_head(struct js *r, const struct ledger_dialect *d, struct ledger_block *b)
 }
 
 static enum err
-read_txs(struct js *r, const struct ledger_dialect *d, struct ledger_block *b,
-    bool pinned, struct buf *ids)
+read_txs(struct js *r, const struct ledger_dialect *d,
+    const struct ledger_pins *pins, struct ledger_block *b,
+    struct ledger_listing *list)
 {
 	/* some nodes leave the list out where it is empty */
 	bool none = js_int_opt(r, "transactionCount", 0, INT64_MAX, 1) == 0 &&
 	    !js_has(r, "transactions");
 	const json_t *txs = none ? NULL :
 				   js_array(r, "transactions", MAX_BLOCK_TXS);
-	struct gather g = { d, &b->tx, &b->ntx, !pinned, b->height };
+	/* the embedded node takes nothing that we could not check */
+	struct gather g = { d, &b->tx, &b->ntx, pins->n == 0 || !d->author,
+		b->height, list, pins->chain_byte };
 	struct tx_id id;
 	enum err e = r->err;
 
+	list->whole = true;
 	b->nall = json_array_size(txs);
 	for (size_t i = 0; e == ERR_OK && i < b->nall; i++) {
 		e = gather_one(&g, json_array_get(txs, i), &id);
-		buf_put(ids, id.b, sizeof(id.b));
+		buf_put(&list->ids, id.b, sizeof(id.b));
 	}
 	if (e == ERR_OK &&
 	    js_int_opt(r, "transactionCount", 0, INT64_MAX, (int64_t)b->nall) !=
@@ -216,21 +252,26 @@ read_txs(struct js *r, const struct ledger_dialect *d, struct ledger_block *b,
 		return err_say(ERR_FORMAT,
 		    "block %llu does not have as many transactions as it says",
 		    (unsigned long long)b->height);
-	return e ? e : r->err ? r->err : ids->err;
+	return e ? e : r->err ? r->err : list->ids.err;
 }
 
-static enum err
-check_signature(struct ledger_block *b, const struct pubkey *generator,
-    const struct buf *ids)
+enum err
+ledger_node_check(const json_t *json, const struct ledger_pins *pins,
+    struct ledger_listing *list, struct ledger_block *b)
 {
 	static const struct pubkey none;
+	const struct pubkey *generator = pins->key;
 	CLEANUP_BUF struct buf bytes = { 0 };
 	enum err e = ERR_FORGED;
 
+	(void)json;
+	for (size_t i = 0; i < pins->n; i++)
+		if (ID_EQ(&b->generator, &pins->key[i]))
+			generator = &pins->key[i];
 	if (ID_EQ(&b->generator, &none) || ID_EQ(&b->generator, generator)) {
 		b->generator = *generator;
 		ledger_block_bytes(
-		    b, (const struct tx_id *)ids->p, b->nall, &bytes);
+		    b, (const struct tx_id *)list->ids.p, b->nall, &bytes);
 		e = bytes.err ?
 		    bytes.err :
 		    seal_verify(generator, SEAL_BLOCK, NULL, &bytes, &b->id);
@@ -243,24 +284,35 @@ check_signature(struct ledger_block *b, const struct pubkey *generator,
 	return e;
 }
 
+static enum err
+read_block(const struct ledger_dialect *d, const json_t *json,
+    const struct ledger_pins *pins, struct ledger_listing *list,
+    struct ledger_block *b)
+{
+	struct js r;
+	enum err e;
+
+	js_init(&r, json);
+	e = read_head(&r, d, b);
+	if (e == ERR_OK)
+		e = read_txs(&r, d, pins, b, list);
+	return e == ERR_OK && pins->n ? d->check(json, pins, list, b) : e;
+}
+
 enum err
 ledger_block_read_as(const struct ledger_dialect *d, const json_t *json,
-    const struct pubkey *generator, struct ledger_block **out)
+    const struct ledger_pins *pins, struct ledger_block **out)
 {
 	CLEANUP(ledger_block_free) struct ledger_block *b = NULL;
-	CLEANUP_BUF struct buf ids = { 0 };
-	struct js r;
+	struct ledger_listing list = { 0 };
 	enum err e;
 
 	b = calloc(1, sizeof(*b));
 	if (b == NULL)
 		return ERR_NOMEM;
-	js_init(&r, json);
-	e = read_head(&r, d, b);
-	if (e == ERR_OK)
-		e = read_txs(&r, d, b, generator != NULL, &ids);
-	if (e == ERR_OK && generator)
-		e = check_signature(b, generator, &ids);
+	e = read_block(d, json, pins, &list, b);
+	buf_free(&list.ids);
+	buf_free(&list.leaves);
 	if (e)
 		return e;
 	*out = TAKE(b);
@@ -271,5 +323,8 @@ enum err
 ledger_block_read(const json_t *json, const struct pubkey *generator,
     struct ledger_block **out)
 {
-	return ledger_block_read_as(&ledger_enterprise, json, generator, out);
+	const struct ledger_pins pins = { .n = generator != NULL,
+		.key = generator };
+
+	return ledger_block_read_as(&ledger_enterprise, json, &pins, out);
 }

@@ -85,6 +85,7 @@ const struct ledger_dialect ledger_enterprise = {
 	.paid = enterprise_paid,
 	.meet = enterprise_meet,
 	.block_id = enterprise_id,
+	.check = ledger_node_check,
 };
 
 /* ---- public Waves ---- */
@@ -144,6 +145,7 @@ const struct ledger_dialect ledger_waves = {
 	.paid = waves_paid,
 	.meet = waves_meet,
 	.block_id = waves_id,
+	.check = ledger_waves_check,
 };
 
 const struct ledger_dialect *

@@ -32,6 +32,8 @@ struct ledger_node_opts {
 	int64_t fee_max;    /* for the dearest transaction; 0: any */
 	bool has_generator; /* blocks must be signed by it */
 	struct pubkey generator;
+	/* or by one of these keys, base58, with commas or spaces between */
+	const char *generators;
 };
 
 struct ledger_node; /* any thread */

@@ -26,6 +26,20 @@
 
 struct ledger_node;
 
+/* Whose blocks are believed, and on which chain. */
+struct ledger_pins {
+	uint8_t chain_byte;
+	size_t n; /* 0: anybody's */
+	const struct pubkey *key;
+};
+
+/* What a block lists, as its header counts it. */
+struct ledger_listing {
+	struct buf ids;    /* of all transactions */
+	struct buf leaves; /* public Waves: hashes of those that we can read, */
+	bool whole;        /* and these are all */
+};
+
 struct ledger_dialect {
 	const char *name;
 	bool author;           /* stands in the JSON */
@@ -40,6 +54,9 @@ struct ledger_dialect {
 	    struct ledger_node *n, uint8_t *chain_byte, struct ledger_fee *fee);
 	/* the id in a block's JSON */
 	void (*block_id)(struct js *r, struct sig *out);
+	/* the generator's signature and the list, if generators are pinned */
+	enum err (*check)(const json_t *json, const struct ledger_pins *pins,
+	    struct ledger_listing *list, struct ledger_block *b);
 };
 
 /* What ${tx}, which has a body, costs by ${rule}. */
@@ -91,7 +108,8 @@ struct ledger_node {
 	struct chain chain;
 	int64_t fee_max;
 	bool has_generator;
-	struct pubkey generator;
+	struct pubkey *generator; /* ngenerators */
+	size_t ngenerators;
 	bool no_wait; /* atomic: the node has no long poll */
 	bool no_seq;  /* atomic: it has no ranges of blocks */
 	bool met;     /* atomic: after a handshake */
@@ -218,10 +236,26 @@ void ledger_txs_free(struct ledger_tx **tx, size_t n);
 /* Read a block's id, 32 or 64 bytes, from a member. */
 void ledger_block_id(struct js *r, const char *name, struct sig *out);
 
-/* ledger_block_read() of any dialect. */
+/* ledger_block_read() of any dialect; nothing pinned: not checked. */
 enum err ledger_block_read_as(const struct ledger_dialect *d,
-    const json_t *json, const struct pubkey *generator,
+    const json_t *json, const struct ledger_pins *pins,
     struct ledger_block **out) must_check;
+
+/* The length of a block's id: 32 or 64. */
+size_t ledger_block_id_len(const struct sig *id);
+
+/* The check of the embedded node's blocks. */
+enum err ledger_node_check(const json_t *json, const struct ledger_pins *pins,
+    struct ledger_listing *list, struct ledger_block *b) must_check;
+
+/* ---- waves_block.c ---- */
+
+/* Append the leaf of a transaction in its block's tree. */
+enum err ledger_waves_leaf(const struct ledger_tx *tx, const struct sig *proof,
+    uint8_t chain_byte, struct buf *out) must_check;
+
+enum err ledger_waves_check(const json_t *json, const struct ledger_pins *pins,
+    struct ledger_listing *list, struct ledger_block *b) must_check;
 
 /* ---- follow.c, follow_run.c ---- */
 

@@ -102,8 +102,10 @@ enum err
 ledger_node_block(
     const struct ledger_node *n, const json_t *json, struct ledger_block **out)
 {
-	return ledger_block_read_as(
-	    n->dialect, json, n->has_generator ? &n->generator : NULL, out);
+	const struct ledger_pins pins = { n->chain.b[0], n->ngenerators,
+		n->generator };
+
+	return ledger_block_read_as(n->dialect, json, &pins, out);
 }
 
 enum err
@@ -128,10 +130,5 @@ ledger_node_balance(
 void
 ledger_chain_of(uint8_t chain_byte, const struct sig *id, struct chain *out)
 {
-	static const uint8_t zeros[SIG_BYTES - LEDGER_SHORT_ID];
-	bool is_short = memcmp(id->b + LEDGER_SHORT_ID, zeros, sizeof(zeros)) ==
-	    0;
-
-	seal_chain_make(
-	    chain_byte, id->b, is_short ? LEDGER_SHORT_ID : sizeof(id->b), out);
+	seal_chain_make(chain_byte, id->b, ledger_block_id_len(id), out);
 }

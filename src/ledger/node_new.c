@@ -2,10 +2,11 @@
 /* The client of one node, or of several that stand for each other. */
 #include "ledger/ledger_internal.h"
 
-#define CONNECT_MS 5000
-#define TIMEOUT_MS 20000
-#define MAX_NODES  8
-#define SEPARATORS ", \t"
+#define CONNECT_MS     5000
+#define TIMEOUT_MS     20000
+#define MAX_NODES      8
+#define MAX_GENERATORS 64
+#define SEPARATORS     ", \t"
 
 /* Whoever listens on the way could use a key that travels in clear. */
 static bool
@@ -37,25 +38,58 @@ fill_auth(struct ledger_node *n, const struct ledger_node_opts *o)
 	return e;
 }
 
+static enum err
+read_generators(struct ledger_node *n, const char *text)
+{
+	CLEANUP(free) char *list = strdup(text ? text : "");
+	char *rest = list, *one;
+
+	if (list == NULL)
+		return ERR_NOMEM;
+	while ((one = strtok_r(rest, SEPARATORS, &rest))) {
+		struct pubkey *key = &n->generator[n->ngenerators];
+
+		if (n->ngenerators == MAX_GENERATORS)
+			return err_say(ERR_CONFIG, "more than %d generators",
+			    MAX_GENERATORS);
+		if (text58_read(one, key->b, sizeof(key->b)) != ERR_OK ||
+		    seal_key_check(key) != ERR_OK)
+			return err_say(ERR_CONFIG,
+			    "generator '%s' is no public key; copy it again",
+			    one);
+		n->ngenerators++;
+	}
+	return ERR_OK;
+}
+
 /* All but the address. */
-static void
+static enum err
 fill_rules(struct ledger_node *n, const struct ledger_node_opts *o)
 {
+	enum err e;
+
 	(void)pthread_mutex_init(&n->lock, NULL);
 	n->dialect = o->dialect ? o->dialect : &ledger_enterprise;
 	n->chain = o->chain;
 	n->fee_max = o->fee_max;
-	n->has_generator = o->has_generator;
-	n->generator = o->generator;
+	n->generator = calloc(MAX_GENERATORS, sizeof(*n->generator));
+	if (n->generator == NULL)
+		return ERR_NOMEM;
+	if (o->has_generator)
+		n->generator[n->ngenerators++] = o->generator;
+	e = read_generators(n, o->generators);
+	n->has_generator = n->ngenerators > 0;
+	return e;
 }
 
 static enum err
 fill(struct ledger_node *n, const struct ledger_node_opts *o, const char *url)
 {
 	size_t len;
-	enum err e;
+	enum err e = fill_rules(n, o);
 
-	fill_rules(n, o);
+	if (e)
+		return e;
 	n->url = strdup(url);
 	if (n->url == NULL)
 		return ERR_NOMEM;
@@ -88,9 +122,10 @@ static enum err
 several(const struct ledger_node_opts *o, char *urls, struct ledger_node *n)
 {
 	char *rest = urls, *url;
-	enum err e = ERR_OK;
+	enum err e = fill_rules(n, o);
 
-	fill_rules(n, o);
+	if (e)
+		return e;
 	n->peer = calloc(MAX_NODES, sizeof(struct ledger_node *));
 	if (n->peer == NULL)
 		return ERR_NOMEM;
@@ -139,6 +174,7 @@ ledger_node_free(struct ledger_node *n)
 	for (size_t i = 0; i < ARRAY_LEN(n->auth); i++)
 		ledger_auth_free(n->auth[i]);
 	free(n->url);
+	free(n->generator);
 	(void)pthread_mutex_destroy(&n->lock);
 	free(n);
 }

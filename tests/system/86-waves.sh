@@ -70,7 +70,8 @@ server_init() {
 	mined 1
 	chain=$(consentd init "${at[@]}" 2>&1 | sed -n 's/.*says it is \([^,]*\),.*/\1/p')
 	must_fail 5 consentd init "${at[@]}" --chain "${chain%?}1"
-	consentd init "${at[@]}" --chain "$chain" >"$W/init.out"
+	consentd init "${at[@]}" --chain "$chain" \
+		--generator "$(curl -sf "$NODE/blocks/headers/last" | jq -r .generatorPublicKey)" >"$W/init.out"
 	pay "$(node -e 'const { libs } = require("@waves/waves-transactions");
 		console.log(libs.crypto.address({ publicKey: process.argv[1] }, "R"))' \
 		"$(sed -n 's/^rms //p' "$W/init.out")")"
@@ -121,8 +122,15 @@ poor_refused
 say "what an account still can pay"
 consent --home "$W/ann" status --json >"$W/status.json"
 jq -e '.dialect == "waves" and .fee == 100000 and .transactionsLeft > 0' "$W/status.json"
-consent --home "$W/ann" status | grep -q "node's word"
+consent --home "$W/ann" status | grep -q 'signed by a pinned generator'
 spent=$((PAY - $(jq .balance "$W/status.json")))
+say "blocks of a generator that is not pinned are refused"
+cp -r "$W/ann" "$W/other"
+rm -r "$W/other/cli"
+sed -i "s/^generator = .*/generator = $(sed -n 's/^key = //p' "$W/rms/client.conf")/" "$W/other/consent.conf"
+must_fail 5 consent --home "$W/other" sets
+grep -q 'of a generator that the configuration does not name' "$W/out"
+
 figure "real node: height $(height), restarts $RESTARTS, rollbacks $ROLLBACKS, paid by the patient $spent units"
 server_stop
 node_stop

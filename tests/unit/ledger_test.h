@@ -66,6 +66,7 @@ void test_dir_remove(char *dir);
 json_t *test_file(const char *name);
 const char *test_text(const json_t *j, const char *name);
 
+TCase *blocks_tests(void);
 TCase *dialect_tests(void);
 TCase *invalid_tests(void);
 TCase *node_tests(void);

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Blocks of a real node of public Waves: tests/vectors/waves_blocks.json. */
+#include "ledger/ledger_internal.h"
+#include "ledger_test.h"
+
+static json_t *vectors, *blocks;
+static struct pubkey generator;
+
+static void
+load(void)
+{
+	struct js r;
+
+	vectors = test_file("waves_blocks.json");
+	blocks = json_object_get(vectors, "blocks");
+	js_init(&r, json_array_get(blocks, 1));
+	JS_58(&r, "generatorPublicKey", &generator);
+	OK(r.err);
+}
+
+static void
+unload(void)
+{
+	json_decref(vectors);
+}
+
+static enum err
+read_as(const json_t *j, const struct pubkey *pinned, size_t *out_ntx)
+{
+	CLEANUP(ledger_block_free) struct ledger_block *b = NULL;
+	const struct ledger_pins pins = { 'R', pinned != NULL, pinned };
+	enum err e = ledger_block_read_as(&ledger_waves, j, &pins, &b);
+
+	if (e == ERR_OK && out_ntx)
+		*out_ntx = b->ntx;
+	return e;
+}
+
+START_TEST(genuine)
+{
+	static const size_t ntx[] = { 0, 0, 0, 0, 1, 2, 3, 5, 1, 0, 0 };
+	struct sig before = { { 0 } };
+
+	ck_assert_uint_eq(json_array_size(blocks), ARRAY_LEN(ntx));
+	for (size_t i = 0; i < ARRAY_LEN(ntx); i++) {
+		CLEANUP(ledger_block_free) struct ledger_block *b = NULL;
+		const struct ledger_pins pins = { 'R', 1, &generator };
+
+		OK(ledger_block_read_as(
+		    &ledger_waves, json_array_get(blocks, i), &pins, &b));
+		ck_assert_uint_eq(b->height, i + 1);
+		ck_assert_uint_eq(b->ntx, ntx[i]);
+		ck_assert(i == 0 || ID_EQ(&b->reference, &before));
+		before = b->id;
+	}
+}
+END_TEST
+
+START_TEST(with_state_hash)
+{
+	json_t *light = json_object_get(vectors, "light");
+	struct pubkey key;
+	struct js r;
+
+	js_init(&r, light);
+	JS_58(&r, "generatorPublicKey", &key);
+	OK(read_as(light, &key, NULL));
+	json_object_del(light, "stateHash");
+	FAILS(ERR_FORGED, read_as(light, &key, NULL));
+}
+END_TEST
+
+/* Every member that the header bears, in every block. */
+START_TEST(changed)
+{
+	static const char *const numbers[] = { "timestamp", "desiredReward" };
+	static const char *const hashes[] = { "id", "reference",
+		"transactionsRoot", "generatorPublicKey" };
+	static const char other[] =
+	    "3so4VMTqWunqpqF9NCEoJNJp55DZP8uwJB4o6tX155TS";
+	unsigned n = 0;
+
+	for (size_t i = 1; i < json_array_size(blocks); i++) {
+		const json_t *b = json_array_get(blocks, i);
+
+		for (size_t k = 0; k < ARRAY_LEN(numbers); k++, n++) {
+			CLEANUP_JS json_t *j = json_deep_copy(b);
+			json_int_t v = json_integer_value(
+			    json_object_get(j, numbers[k]));
+
+			json_object_set_new(j, numbers[k], json_integer(v + 1));
+			FAILS(ERR_FORGED, read_as(j, &generator, NULL));
+			OK(read_as(j, NULL, NULL)); /* nobody looks */
+		}
+		for (size_t k = 0; k < ARRAY_LEN(hashes); k++, n++) {
+			CLEANUP_JS json_t *j = json_deep_copy(b);
+
+			json_object_set_new(j, hashes[k], json_string(other));
+			FAILS(ERR_FORGED, read_as(j, &generator, NULL));
+		}
+	}
+	ck_assert_uint_eq(n, 60);
+}
+END_TEST
+
+START_TEST(changed_votes)
+{
+	CLEANUP_JS json_t *j = json_deep_copy(json_array_get(blocks, 1));
+
+	OK(read_as(j, &generator, NULL));
+	json_object_set_new(j, "features", json_pack("[i,i]", 19, 20));
+	FAILS(ERR_FORGED, read_as(j, &generator, NULL));
+	json_object_set_new(j, "features", json_pack("[s]", "19"));
+	FAILS(ERR_FORMAT, read_as(j, &generator, NULL));
+}
+END_TEST
+
+START_TEST(other_signature)
+{
+	CLEANUP_JS json_t *j = json_deep_copy(json_array_get(blocks, 5));
+	const json_t *b = json_array_get(blocks, 6);
+
+	json_object_set(j, "signature", json_object_get(b, "signature"));
+	FAILS(ERR_FORGED, read_as(j, &generator, NULL));
+}
+END_TEST
+
+START_TEST(other_generator)
+{
+	CLEANUP(seal_identity_free) struct seal_identity *id = test_id("x");
+
+	FAILS(ERR_FORGED,
+	    read_as(json_array_get(blocks, 5), seal_identity_key(id), NULL));
+}
+END_TEST
+
+static void
+count_again(json_t *j)
+{
+	json_object_set_new(j, "transactionCount",
+	    json_integer((json_int_t)json_array_size(
+		json_object_get(j, "transactions"))));
+}
+
+/* What a node withholds, repeats, adds or moves. */
+START_TEST(other_list)
+{
+	for (size_t i = 4; i <= 7; i++) {
+		CLEANUP_JS json_t *less = json_deep_copy(
+		    json_array_get(blocks, i));
+		CLEANUP_JS json_t *more = json_deep_copy(less);
+		CLEANUP_JS json_t *moved = json_deep_copy(less);
+		json_t *list = json_object_get(less, "transactions");
+
+		json_array_remove(list, 0);
+		count_again(less);
+		FAILS(ERR_FORGED, read_as(less, &generator, NULL));
+		list = json_object_get(more, "transactions");
+		json_array_append(list, json_array_get(list, 0));
+		count_again(more);
+		FAILS(ERR_FORGED, read_as(more, &generator, NULL));
+		list = json_object_get(moved, "transactions");
+		json_array_append(list, json_array_get(list, 0));
+		json_array_remove(list, 0);
+		if (i > 4)
+			FAILS(ERR_FORGED, read_as(moved, &generator, NULL));
+	}
+}
+END_TEST
+
+/* A list with other types cannot be proved: it is the node's word. */
+START_TEST(other_types)
+{
+	CLEANUP_JS json_t *j = json_deep_copy(json_array_get(blocks, 8));
+	size_t ntx;
+
+	OK(read_as(j, &generator, &ntx));
+	ck_assert_uint_eq(ntx, 1);
+}
+END_TEST
+
+START_TEST(not_known)
+{
+	CLEANUP_JS json_t *j = json_deep_copy(json_array_get(blocks, 5));
+
+	json_object_set_new(j, "challengedHeader", json_object());
+	FAILS(ERR_UNSUPPORTED, read_as(j, &generator, NULL));
+	json_object_del(j, "challengedHeader");
+	json_object_set_new(j, "version", json_integer(4));
+	FAILS(ERR_UNSUPPORTED, read_as(j, &generator, NULL));
+	json_object_set_new(j, "version", json_integer(5));
+	json_object_del(j, "nxt-consensus");
+	FAILS(ERR_FORMAT, read_as(j, &generator, NULL));
+}
+END_TEST
+
+/* S + L leaves the id as it is, and the leaf is of what stands there. */
+START_TEST(malleable_proof)
+{
+	CLEANUP_JS json_t *j = json_deep_copy(json_array_get(blocks, 4));
+	json_t *tx = json_array_get(json_object_get(j, "transactions"), 0);
+	uint8_t sum[64],
+	    order[32] = { 0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6,
+		    0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, [31] = 0x10 };
+	unsigned carry = 0;
+
+	OK(text58_read(
+	    json_string_value(json_array_get(json_object_get(tx, "proofs"), 0)),
+	    sum, sizeof(sum)));
+	for (int i = 0; i < 32; i++) {
+		uint8_t low = i == 31 ? sum[63] & 0x7f : sum[32 + i];
+
+		carry += low + order[i];
+		sum[32 + i] = (uint8_t)((i == 31 ? sum[63] & 0x80 : 0) |
+		    (carry & (i == 31 ? 0x7f : 0xff)));
+		carry >>= 8;
+	}
+	json_object_set_new(
+	    tx, "proofs", json_pack("[o]", js_58_new(sum, sizeof(sum))));
+	FAILS(ERR_FORGED, read_as(j, &generator, NULL));
+	OK(read_as(j, NULL, NULL));
+}
+END_TEST
+
+TCase *
+blocks_tests(void)
+{
+	TCase *t = tcase_create("blocks");
+
+	tcase_add_checked_fixture(t, load, unload);
+	tcase_add_test(t, genuine);
+	tcase_add_test(t, with_state_hash);
+	tcase_add_test(t, changed);
+	tcase_add_test(t, changed_votes);
+	tcase_add_test(t, other_signature);
+	tcase_add_test(t, other_generator);
+	tcase_add_test(t, other_list);
+	tcase_add_test(t, other_types);
+	tcase_add_test(t, not_known);
+	tcase_add_test(t, malleable_proof);
+	return t;
+}
