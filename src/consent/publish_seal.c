@@ -213,11 +213,33 @@ seal_manifest(struct sealer *x)
 	return e ? e : end_blob(x, 0);
 }
 
+/* Before anything is sealed: what no RMS and no reader takes is not begun. */
+static enum err
+check_manifest(const struct consent_spool *s)
+{
+	CLEANUP_BUF struct buf plain = { 0 };
+	struct blob_id longest;
+	enum err e = ERR_OK;
+
+	memset(&longest, 0xff, sizeof(longest));
+	for (size_t i = 0; e == ERR_OK && i < s->src.n; i++) {
+		e = consent_source_line(
+		    &s->src.v[i], s->type_code, &longest, &plain);
+		if (e == ERR_OK &&
+		    seal_doc_size(plain.len) > EVENT_MAX_MANIFEST)
+			e = err_say(ERR_TOOBIG,
+			    "the list of %zu files is longer than %u MiB; "
+			    "publish them as several sets",
+			    s->src.n, EVENT_MAX_MANIFEST >> 20);
+	}
+	return e;
+}
+
 static enum err
 seal_all(struct sealer *x)
 {
 	struct consent_spool *s = x->s;
-	enum err e = ERR_OK;
+	enum err e = s->sealed[0] ? ERR_OK : check_manifest(s);
 
 	for (uint32_t i = 1; e == ERR_OK && i <= s->src.n; i++) {
 		if (s->sealed[i])

@@ -3,8 +3,6 @@
 
 #include "consentd/server_internal.h"
 
-#define MANIFEST_MAX (64u << 20)
-
 /* The blobs of a set, manifest first. */
 struct list {
 	struct blob_id *id;
@@ -42,7 +40,7 @@ read_manifest(
 	e = blobs_get(s->blobs, &about->manifest, &x);
 	if (e)
 		return e;
-	if (blobs_length(x) > MANIFEST_MAX)
+	if (blobs_length(x) > EVENT_MAX_MANIFEST)
 		return err_say(ERR_TOOBIG, "the manifest is too long");
 	to = buf_room(&sealed, blobs_length(x));
 	e = to ? blobs_read(x, 0, to, blobs_length(x)) : sealed.err;

@@ -267,7 +267,8 @@ enum err event_item_decode(const void *json, size_t len, struct event_item *out,
 
 /* ---- manifest: event/manifest.c ---- */
 
-#define EVENT_MAX_PATH 32 /* components */
+#define EVENT_MAX_PATH     32          /* components */
+#define EVENT_MAX_MANIFEST (64u << 20) /* bytes, sealed */
 
 /* One line of a manifest: {path[], media, typeCode, size, created, modified,
  * blob}. */

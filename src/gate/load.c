@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-#define MAX_MANIFEST (256u << 20)
-
 static enum err
 manifest_bytes(struct gate *g, const struct registry_event *ev, struct buf *out)
 {
@@ -17,8 +15,8 @@ manifest_bytes(struct gate *g, const struct registry_event *ev, struct buf *out)
 	enum err e = gate_blob_sound(g, id, &x);
 	uint8_t *to;
 
-	if (e == ERR_OK && blobs_length(x) > MAX_MANIFEST)
-		e = ERR_TOOBIG;
+	if (e == ERR_OK && blobs_length(x) > EVENT_MAX_MANIFEST)
+		e = err_say(ERR_TOOBIG, "its list of documents is too long");
 	if (e == ERR_OK)
 		e = gate_blob_range(g, id, x, 0, blobs_length(x));
 	if (e != ERR_OK)

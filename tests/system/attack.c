@@ -422,6 +422,90 @@ lengths(uint64_t n)
 	    n, n, after.ru_maxrss - before.ru_maxrss);
 }
 
+static long
+rss_kib(void)
+{
+	struct rusage u;
+
+	(void)getrusage(RUSAGE_SELF, &u);
+	return u.ru_maxrss;
+}
+
+/* A document of ${n} chunks, sealed one by one; some of them are kept, opened
+ * at their places and refused at others, the last mark among them. */
+static void
+chunks(uint64_t n)
+{
+	CLEANUP(secret_free) struct secret *key = key_of(1);
+	CLEANUP(seal_doc_free) struct seal_doc *to = NULL, *from = NULL;
+	static uint8_t plain[SEAL_CHUNK], out[SEAL_CHUNK];
+	static uint8_t kept[11][SEAL_CHUNK_SEALED], sealed[SEAL_CHUNK_SEALED];
+	uint64_t at[11], step = (n - 1) / 10, k = 0, refused_n = 0;
+	uint8_t head[SEAL_DOC_HEAD];
+	long before;
+
+	OK(seal_doc_begin(key, &set, 1, n * SEAL_CHUNK, &to, head));
+	before = rss_kib();
+	for (uint64_t i = 0; i < n; i++) {
+		bool keep = i == k * step || i == n - 1;
+
+		OK(seal_doc_chunk(to, plain, sizeof(plain), sealed));
+		if (!keep || k == ARRAY_LEN(at))
+			continue;
+		at[k] = i;
+		memcpy(kept[k++], sealed, sizeof(sealed));
+	}
+	OK(seal_doc_open(key, &set, 1, head, &from));
+	for (uint64_t i = 0; i < k; i++)
+		for (uint64_t j = 0; j < k; j++) {
+			enum err e = seal_doc_read(
+			    from, at[j], kept[i], sizeof(kept[i]), out);
+
+			if ((e == ERR_OK) != (i == j))
+				die("a chunk at another place");
+			refused_n += e != ERR_OK;
+		}
+	if (rss_kib() - before > 1024)
+		die("memory that grows with the document");
+	printf("figure: a document of %" PRIu64 " chunks: %" PRIu64
+	       " opened at their places, accepted at another: 0 of %" PRIu64
+	       ", memory that grew: %ld KiB\n",
+	    n, k, refused_n, rss_kib() - before);
+}
+
+/* The most documents that fit a manifest, and one byte more than that. */
+static void
+manifest(uint64_t bytes)
+{
+	CLEANUP(event_manifest_free) struct event_manifest *m = NULL;
+	CLEANUP_BUF struct buf text = { 0 };
+	struct event_document doc = {
+		.ncomponents = 1, .media = "a/b", .type_code = ""
+	};
+	char name[24];
+	uint32_t n = 0;
+	size_t whole = 0;
+	long before;
+
+	for (doc.component[0] = name; text.len < bytes; n++) {
+		(void)snprintf(name, sizeof(name), "%x", n);
+		whole = text.len;
+		OK(event_manifest_add(&doc, &text));
+	}
+	n--; /* what still fits */
+	text.len = whole;
+	before = rss_kib();
+	refused(event_manifest_read(text.p, text.len, n + 1, &m), "a count");
+	refused(event_manifest_read(text.p, text.len, n - 1, &m), "a count");
+	refused(event_manifest_read(text.p, text.len - 1, n, &m), "an end");
+	OK(event_manifest_read(text.p, text.len, n, &m));
+	if (rss_kib() - before > (long)(12 * bytes >> 10) + 1024)
+		die("memory for a manifest");
+	printf("figure: a manifest of %zu bytes: %u documents, accepted with "
+	       "another count: 0 of 3, memory for it: %ld MiB\n",
+	    text.len, n, (rss_kib() - before) >> 10);
+}
+
 static void
 read_hex(const char *hex, uint8_t *out, size_t n)
 {
@@ -475,7 +559,8 @@ main(int argc, char **argv)
 		{ "cuts", cuts }, { "malformed", malformed },
 		{ "versions", versions }, { "spellings", spellings },
 		{ "nonces", nonces }, { "lengths", lengths },
-		{ "twokeys", twokeys } };
+		{ "twokeys", twokeys }, { "chunks", chunks },
+		{ "manifest", manifest } };
 	const char *seed = getenv("ATTACK_SEED");
 
 	state = seed ? strtoull(seed, NULL, 10) : 1;
