@@ -63,6 +63,9 @@ crash() { # COMMAND...: in $W/cores, as a user who wants cores
 	(
 		cd "$W/cores"
 		ulimit -c unlimited
+		# no sanitizer shall catch and report it
+		export ASAN_OPTIONS=$ASAN_OPTIONS:handle_segv=0
+		export TSAN_OPTIONS=$TSAN_OPTIONS:handle_segv=0
 		exec "${user[@]}" "$@"
 	) 2>>"$W/crash.log" &
 }

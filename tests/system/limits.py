@@ -193,7 +193,8 @@ def deep(port, _):
               b'{"transaction":1e' + b"9" * 300000 + b"}", b'{"' + b"a" * 400000 + b'":1}',
               b'{"a":"' + b"\\u0000" * 60000 + b'"}', b"\xff" * 400000, b'{"a":1,' * 1000]
     for b in bodies:
-        expect(("400", "401", "422", "413"), port, [HEAD + b"Content-Length: %d\r\n\r\n" % len(b), b])
+        expect(("400", "401", "422", "413"), port, [HEAD + b"Content-Type: application/json\r\n"
+               b"Content-Length: %d\r\n\r\n" % len(b), b])
     return [], f"{len(bodies)} bodies of deep, huge and long JSON, taken: 0 of {len(bodies)}"
 
 
