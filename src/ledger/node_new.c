@@ -8,17 +8,27 @@
 #define MAX_GENERATORS 64
 #define SEPARATORS     ", \t"
 
+static bool
+is_loopback(const char *host)
+{
+	size_t n = strcspn(host, "/?#");
+	size_t name = strcspn(host, ":/?#");
+
+	if (memchr(host, '@', n))
+		return false;
+	if (strncmp(host, "[::1]", 5) == 0)
+		return strchr(":/", host[5]) != NULL;
+	if (strncmp(host, "127.", 4) == 0)
+		return strspn(host, "0123456789.") == name;
+	return name == 9 && strncasecmp(host, "localhost", 9) == 0;
+}
+
 /* Whoever listens on the way could use a key that travels in clear. */
 static bool
 is_private(const char *url)
 {
-	static const char *const good[] = { "https://", "http://127.",
-		"http://localhost:", "http://localhost/", "http://[::1]" };
-
-	for (size_t i = 0; i < ARRAY_LEN(good); i++)
-		if (strncasecmp(url, good[i], strlen(good[i])) == 0)
-			return true;
-	return strcasecmp(url, "http://localhost") == 0;
+	return strncasecmp(url, "https://", 8) == 0 ||
+	    (strncasecmp(url, "http://", 7) == 0 && is_loopback(url + 7));
 }
 
 static enum err

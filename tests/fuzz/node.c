@@ -6,21 +6,38 @@
  * can make blocks.
  */
 #include "answers.h"
-#include "ledger/ledger.h"
+#include "ledger/ledger_internal.h"
 
 #define ROUNDS 3
 
-static struct ledger_node *
-make(bool pinned)
-{
-	struct ledger_node_opts o = { .url = "http://127.0.0.1:1/",
+#define WAVES_BLOCK                                                            \
+	"K2[{\"version\":5,\"timestamp\":1795864997438,\"reference\":"         \
+	"\"vDjxUqYt4Gg7Le2Pzr7H1F8sYs21LXjXtfZtaTrZcUT\",\"desiredReward\":0," \
+	"\"nxt-consensus\":{\"base-target\":1000000,\"generation-signature\":" \
+	"\"gA56YR9JrP9JnsHJ1jgRH6jecxFZSWUPAQyFdM5P5eZy4mUJEEj26QgvTu8VeUKE5"  \
+	"PSo1HzNDgvhAArXY3WnPx5vcpi3Q4aYnGZBE4dszZh6mfAesvzBdveLU6QCq9CZMJv\"" \
+	"},"                                                                   \
+	"\"transactionCount\":0,\"generatorPublicKey\":"                       \
+	"\"7GbPuYyhrcZM8ca9Y9MhWubDG36VCWWXHTaKvPm4AMoB\",\"signature\":"      \
+	"\"37ZMtWUssoJRrWi7nDPQxii6mgVxZseYFMwG3qQstoWU5CANRdTtJJynTPZTtfVpQ4" \
+	"8g"                                                                   \
+	"Ubi9s6YPRV3Tf6AKySnD\",\"transactionsRoot\":"                         \
+	"\"D4bn122GiEqs99z526GdhYETJqctLHGSmWokypEo9qu\",\"stateHash\":"       \
+	"\"3sYUEQKRa22AYLGXhoq391u8XRNUsKFLmonySzLg5VkU\",\"features\":[19],"  \
+	"\"id\":\"3so4VMTqWunqpqF9NCEoJNJp55DZP8uwJB4o6tX155TS\",\"height\":"  \
+	"3}]"
 
+static struct ledger_node *
+make(bool pinned, const struct ledger_dialect *dialect)
+{
+	struct ledger_node_opts o = { .dialect = dialect,
+		.url = "http://127.0.0.1:1/",
 		.has_generator = pinned,
 		.generator = *fuzz_pubkey(1) };
 	static const struct sig first;
 	struct ledger_node *n = NULL;
 
-	seal_chain_make('V', first.b, sizeof(first.b), &o.chain);
+	ledger_chain_of('V', &first, &o.chain);
 	MUST(ledger_node_new(&o, &n) == ERR_OK);
 	return n;
 }
@@ -116,6 +133,7 @@ follow(struct ledger_node *n)
 		.poll_ms = 10 };
 	struct ledger_head head;
 
+	n->met = true; /* the handshake has a letter of its own */
 	MUST(ledger_follow_new(&o, &f) == ERR_OK);
 	for (int i = 0; i < ROUNDS; i++) {
 		enum err e = ledger_follow_step(f);
@@ -126,6 +144,20 @@ follow(struct ledger_node *n)
 		MUST(e || head.height >= taken.height);
 		MUST(e != ERR_FORK || head.age_ms == INT64_MAX);
 	}
+}
+
+/* A block of public Waves: what is pinned holds, or it is refused. */
+static void
+read_block(struct ledger_node *n)
+{
+	CLEANUP(ledger_block_free) struct ledger_block *b = NULL;
+	CLEANUP_JS json_t *j = NULL;
+	enum err e = ledger_node_blocks(n, 2, 1, NULL, &j);
+
+	if (e == ERR_OK)
+		e = ledger_node_block(n, json_array_get(j, 0), &b);
+	MUST(e == ERR_OK || fuzz_is_call_error(e));
+	MUST((e == ERR_OK) == (b != NULL));
 }
 
 void
@@ -162,6 +194,12 @@ fuzz_seeds(const struct fuzz_taker *to)
 	    "4{}",
 	    ones, ones, ones, ones, ones);
 	fuzz_seed_text(to, s);
+	s[0] = 'g';
+	fuzz_seed_text(to, s);
+	fuzz_seed_text(to,
+	    "m2{\"generator\":\"3MKwvQym8dvBBJfTX24VC7bQEfR6aaDkQEs\"}\xff"
+	    "2{\"id\":\"11111111111111111111111111111111\"}");
+	fuzz_seed_text(to, WAVES_BLOCK);
 	s[0] = 'F';
 	fuzz_seed_text(to, s);
 }
@@ -172,14 +210,18 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	static const struct {
 		char c;
 		void (*run)(struct ledger_node *);
-	} calls[] = { { 'h', handshake }, { 'b', broadcast }, { 't', get_tx },
-		{ 'w', wait_news }, { 'f', follow } };
+		const struct ledger_dialect *dialect;
+	} calls[] = { { 'h', handshake, NULL }, { 'b', broadcast, NULL },
+		{ 't', get_tx, NULL }, { 'w', wait_news, NULL },
+		{ 'f', follow, NULL }, { 'm', handshake, &ledger_waves },
+		{ 'g', follow, &ledger_waves },
+		{ 'k', read_block, &ledger_waves } };
 	struct ledger_node *node;
 
 	for (size_t i = 0; n > 0 && i < ARRAY_LEN(calls); i++) {
 		if ((p[0] | 0x20) != calls[i].c)
 			continue;
-		node = make(!(p[0] & 0x20));
+		node = make(!(p[0] & 0x20), calls[i].dialect);
 		fuzz_answers(p + 1, n - 1);
 		calls[i].run(node);
 		ledger_node_free(node);

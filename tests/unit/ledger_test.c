@@ -328,6 +328,7 @@ suite(void)
 	tcase_add_test(t, entry_names);
 	suite_add_tcase(s, t);
 	suite_add_tcase(s, dialect_tests());
+	suite_add_tcase(s, peers_tests());
 	suite_add_tcase(s, blocks_tests());
 	suite_add_tcase(s, invalid_tests());
 	suite_add_tcase(s, node_tests());

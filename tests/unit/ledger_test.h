@@ -35,7 +35,9 @@ struct fake {
 	/* what broadcasts are answered: NULL: accepted; %s is the id */
 	const char *refuse;
 	unsigned refuse_status;
-	unsigned refuse_times; /* then accept */
+	unsigned refuse_times;   /* then accept */
+	struct ledger_fee fee;   /* its rule */
+	char key[64], token[64]; /* that it was shown last */
 	unsigned nbodies;
 	char *body[FAKE_BODIES]; /* what was broadcast */
 };
@@ -68,6 +70,7 @@ const char *test_text(const json_t *j, const char *name);
 
 TCase *blocks_tests(void);
 TCase *dialect_tests(void);
+TCase *peers_tests(void);
 TCase *invalid_tests(void);
 TCase *node_tests(void);
 TCase *follow_tests(void);

@@ -70,6 +70,30 @@ START_TEST(with_state_hash)
 }
 END_TEST
 
+/* Of a public network and the other kind of node. */
+START_TEST(stage_network)
+{
+	const json_t *list = json_object_get(vectors, "stage");
+
+	ck_assert_uint_eq(json_array_size(list), 2);
+	for (size_t i = 0; i < 2; i++) {
+		CLEANUP(ledger_block_free) struct ledger_block *b = NULL;
+		struct ledger_pins pins = { 'S', 1, &generator };
+		struct js r;
+
+		js_init(&r, json_array_get(list, i));
+		JS_58(&r, "generatorPublicKey", &generator);
+		OK(ledger_block_read_as(
+		    &ledger_waves, json_array_get(list, i), &pins, &b));
+		ledger_block_free(TAKE(b));
+		pins.chain_byte = 'W';
+		FAILS(ERR_FORGED,
+		    ledger_block_read_as(
+			&ledger_waves, json_array_get(list, i), &pins, &b));
+	}
+}
+END_TEST
+
 /* Every member that the header bears, in every block. */
 START_TEST(changed)
 {
@@ -230,6 +254,7 @@ blocks_tests(void)
 	tcase_add_checked_fixture(t, load, unload);
 	tcase_add_test(t, genuine);
 	tcase_add_test(t, with_state_hash);
+	tcase_add_test(t, stage_network);
 	tcase_add_test(t, changed);
 	tcase_add_test(t, changed_votes);
 	tcase_add_test(t, other_signature);

@@ -30,11 +30,16 @@ on_config(void *ctx, const struct http_request *req, struct http_reply *r)
 {
 	struct fake *f = ctx;
 	char id[2] = { (char)f->chain.b[0], '\0' };
+	const char *key = http_header(req, "X-API-Key");
+	const char *token = http_header(req, "Authorization");
 
-	(void)req;
+	(void)snprintf(f->key, sizeof(f->key), "%s", key ? key : "");
+	(void)snprintf(f->token, sizeof(f->token), "%s", token ? token : "");
 	return answer(f, r, 200,
-	    json_pack("{s:s, s:s, s:s}", "version", "1", "cryptoType", "WAVES",
-		"chainId", id));
+	    json_pack("{s:s, s:s, s:s, s:{s:I}, s:{s:I}}", "version", "1",
+		"cryptoType", "WAVES", "chainId", id, "minimumFee", "12",
+		(json_int_t)f->fee.base, "additionalFee", "12",
+		(json_int_t)f->fee.more));
 }
 
 static enum err
