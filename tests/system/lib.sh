@@ -13,6 +13,8 @@ export ASAN_OPTIONS=detect_leaks=1:exitcode=66
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 export TSAN_OPTIONS=halt_on_error=1:exitcode=66:second_deadlock_stack=1
 SERVER='' MOUNTS=()
+SLOW=1  # how much longer things may take
+OTHERS='' # processes to be killed at the end
 
 skip() { echo "skipped: $*"; exit 77; }
 fail() { echo "FAILED: $*" >&2; exit 1; }
@@ -43,6 +45,7 @@ finish() {
 		mountpoint -q "$m" && fusermount3 -uz "$m"
 	done
 	[ -z "$SERVER" ] || kill "$SERVER" 2>/dev/null
+	[ -z "$OTHERS" ] || kill -9 $OTHERS
 	wait 2>/dev/null
 	for ((m = 0; m < 200; m++)); do # a report may come at the very end
 		pgrep -f "consentfs .*$W/" >/dev/null || break
@@ -64,7 +67,7 @@ trap finish EXIT
 
 # until_ok SECONDS COMMAND...: wait for something to become true
 until_ok() {
-	local n=$(($1 * 20)) i
+	local n=$(($1 * 20 * SLOW)) i
 	shift
 	for ((i = 0; i < n; i++)); do
 		"$@" >/dev/null 2>&1 && return 0
@@ -105,6 +108,7 @@ server_stop() {
 # person NAME; clinic NAME "Accredited name"; host NAME OTHER: homes in $W/NAME
 person() {
 	consent --home "$W/$1" keygen --roots "$W/rms/client.conf" --unprotected >/dev/null
+	fund "$1"
 }
 patient() {
 	person "$1"
@@ -119,20 +123,21 @@ accredit() { # NAME HOME...: accredit these hosts
 clinic() {
 	consent --home "$W/$1" keygen --roots "$W/rms/client.conf" --unprotected \
 		--institution "$2" --host "$1" >/dev/null
+	fund "$1"
 	accredit "$2" "$1"
 }
 host() {
 	consent --home "$W/$1" keygen --roots "$W/rms/client.conf" --unprotected \
 		--join "$W/$2" --host "$1" >/dev/null
+	fund "$1"
 }
 practitioner() { # HOME LOGIN ID NAME
 	printf '[practitioners]\n%s = %s, %s\n' "$2" "$3" "$4" >>"$W/$1/consent.conf"
 }
 
-# What other ledgers than the embedded node need; see 86-waves.sh.
-SOON=10                # seconds until an event is seen
-fund() { :; }          # HOME...: before these accounts send
-meanwhile() { :; }     # STEP: between two steps of story.sh
+# What other ledgers than the embedded node need; LEDGER=waves: waves.sh.
+fund() { :; }      # HOME...: so that these accounts can send
+meanwhile() { :; } # STEP: between two steps of story.sh
 
 # world: a server, patient ann, clinic-a (hosts a1, a2), clinic-b (b1); the
 # card is known to all under the alias "Ann"
@@ -145,7 +150,6 @@ world() {
 	accredit "Clinic A" a1 a2
 	clinic b1 "Clinic B"
 	practitioner b1 root dr-b "Dr. Berta Blum"
-	fund ann a1 a2 b1
 	for h in a1 a2 b1; do
 		consent --home "$W/$h" alias "$W/ann.card" Ann 2>/dev/null
 	done
@@ -195,3 +199,5 @@ gone() { [ -z "$(find_dir "$1" "$2")" ]; }
 history_has() { # HOME JQ-FILTER
 	[ "$(consent --home "$W/$1" history --json | jq "[.[] | select($2)] | length")" -ge 1 ]
 }
+
+[ -z "${LEDGER:-}" ] || . "$TOP/tests/system/$LEDGER.sh"

@@ -29,7 +29,7 @@ consent --home "$W/ann" inquiries | grep -q 'Clinic B: Dr. Berta Blum, TREAT, re
 meanwhile asked
 inquiry=$(consent --home "$W/ann" inquiries --json | jq -r '.[0].id')
 consent --home "$W/ann" grant --inquiry "$inquiry" --set "$visit" --purpose TREAT --until 30d >/dev/null
-until_ok "$SOON" appears "$M" "Discharge report"
+until_ok 10 appears "$M" "Discharge report"
 gone "$M" "MRI left knee"
 D=$(find_dir "$M" "Discharge report")/visit
 
@@ -46,7 +46,7 @@ tiffinfo "$D/scan.tif" | grep -q 'Image Width: 200'
 tr '\r' '\n' <"$D/result.hl7" | grep -q '^PID'
 "$BUILD_DIR/reader" "$D/scan.tif" --random 500
 consent --home "$W/ann" grant --to "Clinic B" --set "$study" --purpose TREAT --until 30d >/dev/null
-until_ok "$SOON" appears "$M" "MRI left knee"
+until_ok 10 appears "$M" "MRI left knee"
 S=$(find_dir "$M" "MRI left knee")/study
 dcmdump "$S/DICOMDIR" | grep -q DirectoryRecordSequence
 dcmdump "$S/IMAGES/IM000002" | grep -q 'Doe^Ann'
@@ -66,7 +66,7 @@ while [ "$opens" != "$(count)" ]; do # what was opened before is on its way
 done
 cat "$D/report.pdf" >/dev/null
 more() { [ "$(count)" = $((opens + 1)) ]; }
-until_ok "$SOON" more
+until_ok 10 more
 consent --home "$W/ann" history --json >"$W/history.json"
 jq -e --arg s "$visit" '[.[] | select(.kind == "access" and .set == $s)][-1] |
 	.institution == "Clinic B" and .practitioner == "Dr. Berta Blum" and .practitionerId == "dr-b"
@@ -77,14 +77,14 @@ figure "inquiries of one story: $(jq length "$W/history.json"), ids twice: 0 of 
 say "a refused open is an inquiry too"
 consent --home "$W/ann" revoke --to "Clinic B" --set "$visit" >/dev/null
 refused() { ! cat "$D/report.pdf" >/dev/null 2>"$W/err" && grep -q 'Permission denied' "$W/err"; }
-until_ok "$SOON" refused
-until_ok "$SOON" history_has ann '.kind == "denied" and .outcome != "released"'
+until_ok 10 refused
+until_ok 10 history_has ann '.kind == "denied" and .outcome != "released"'
 
 meanwhile revoked
 
 say "exclude hides the set"
 consent --home "$W/ann" exclude --to "Clinic B" --set "$visit" >/dev/null
-until_ok "$SOON" gone "$M" "Discharge report"
+until_ok 10 gone "$M" "Discharge report"
 must_fail 1 cat "$D/report.pdf"
 appears "$M" "MRI left knee"
 
