@@ -4,11 +4,12 @@
 #include "base/log.h"
 
 static enum err
-announce(struct gate *g, const struct blob_id *id)
+announce(struct gate *g, const struct blob_id *id, uint64_t most)
 {
 	CLEANUP_BUF struct buf leaves = { 0 };
 	uint64_t length = 0;
-	enum err e = rms_blob_leaves(home_rms(g->home), id, &length, &leaves);
+	enum err e = rms_blob_leaves(
+	    home_rms(g->home), id, most, &length, &leaves);
 
 	return e == ERR_OK ?
 	    blobs_begin(g->cache, id, length, leaves.p, leaves.len / 32) :
@@ -43,8 +44,10 @@ gate_blob(struct gate *g, const struct blob_id *id, uint64_t length,
 	}
 	if (e != ERR_NOTFOUND)
 		return e;
-	e = length > 0 && length <= SEAL_SPAN ? fetch_small(g, id) :
-						announce(g, id);
+	if (length > 0 && length <= SEAL_SPAN)
+		e = fetch_small(g, id);
+	else
+		e = announce(g, id, length ? length : EVENT_MAX_MANIFEST);
 	return e == ERR_OK ? blobs_get(g->cache, id, out) : e;
 }
 

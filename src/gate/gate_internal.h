@@ -410,7 +410,7 @@ bool gate_name_equal(const char *a, const char *b);
 
 /**
  * gate_blob_sound(g, id, out):
- * As gate_blob() with an unknown length; what our disk has spoilt is fetched
+ * As gate_blob() of a manifest; what our disk has spoilt is fetched
  * anew.
  */
 enum err gate_blob_sound(
@@ -426,7 +426,7 @@ enum err gate_doc_renew(struct gate_doc *d) must_check;
 /**
  * gate_blob(g, id, length, out):
  * Open a blob in the cache; one that is not known yet is fetched whole if its
- * sealed ${length} (0: unknown) is one span, else its leaves are.
+ * sealed ${length} (0: that of a manifest) is one span, else its leaves are.
  */
 enum err gate_blob(struct gate *g, const struct blob_id *id, uint64_t length,
     struct blob **out) must_check;

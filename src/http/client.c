@@ -17,6 +17,7 @@
 #define CANCEL_MS      50
 #define DEF_CONNECT_MS 5000
 #define DEF_TIMEOUT_MS 30000
+#define STALL_BYTES    4096 /* a second */
 /* A longer body waits for leave ("Expect: 100-continue"): a peer that refuses
  * it in its midst resets the connection, and its answer can be lost. */
 #define UNASKED_MAX (1 << 20)
@@ -234,8 +235,11 @@ set_method(CURL *h, const struct http_call *call)
 
 /* What every call has in common; no proxy of the environment is used. */
 static CURLcode
-set_common(CURL *h, const struct http_client_opts *o, int64_t timeout_ms)
+set_common(
+    CURL *h, const struct http_client_opts *o, const struct http_call *call)
 {
+	int64_t timeout_ms = call->timeout_ms > 0 ? call->timeout_ms :
+						    o->timeout_ms;
 	CURLcode rc = CURLE_OK;
 	const struct {
 		CURLoption option;
@@ -247,6 +251,8 @@ set_common(CURL *h, const struct http_client_opts *o, int64_t timeout_ms)
 		{ CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_3 },
 		{ CURLOPT_CONNECTTIMEOUT_MS, (long)o->connect_ms },
 		{ CURLOPT_TIMEOUT_MS, (long)timeout_ms },
+		{ CURLOPT_LOW_SPEED_LIMIT, STALL_BYTES },
+		{ CURLOPT_LOW_SPEED_TIME, (long)call->stall_s },
 		{ CURLOPT_MAXCONNECTS, 2 },
 		{ CURLOPT_TCP_NODELAY, 1 },
 	};
@@ -390,8 +396,7 @@ run(struct http_client *c, struct handle *h, const struct http_call *call,
 
 	if (!build_headers(call, &headers))
 		return ERR_NOMEM;
-	rc = set_common(h->easy, &c->opts,
-	    call->timeout_ms > 0 ? call->timeout_ms : c->opts.timeout_ms);
+	rc = set_common(h->easy, &c->opts, call);
 	if (rc == CURLE_OK)
 		rc = curl_easy_setopt(h->easy, CURLOPT_URL, call->url);
 	if (rc == CURLE_OK)

@@ -169,8 +169,9 @@ struct http_call {
 	    *headers; /* "Name: value", NULL-terminated, or NULL */
 	const void *body;
 	size_t body_len;
-	size_t max_answer;           /* a longer one is TOOBIG */
-	int64_t timeout_ms;          /* 0: the client's */
+	size_t max_answer;  /* a longer one is TOOBIG */
+	int64_t timeout_ms; /* 0: the client's */
+	int64_t stall_s;    /* less than 4 KiB/s so long is TIMEOUT; 0: not */
 	const volatile bool *cancel; /* NULL, or true ends the call */
 };
 

@@ -10,7 +10,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define SLOW_BYTES_PER_MS 16 /* what the slowest line is taken to carry */
+#define STREAM_MS         60000 /* on top, for an answer over a slow line */
+#define STALL_S           15    /* nearly nothing came for so long */
+#define SLOW_BYTES_PER_MS 16    /* what the slowest line is taken to carry */
 #define DETAIL_MAX        400
 
 /* The lines of a request's headers, and room for them. */
@@ -92,7 +94,9 @@ send_once(
 	http.max_answer = call->max_answer > RMS_MAX_ERROR ? call->max_answer :
 							     RMS_MAX_ERROR;
 	http.timeout_ms = c->timeout_ms + call->wait_ms +
+	    (call->stream ? STREAM_MS : 0) +
 	    (int64_t)(call->body_len / SLOW_BYTES_PER_MS);
+	http.stall_s = call->stream ? STALL_S : 0;
 	return url.err ? url.err : http_do(c->http, &http, out);
 }
 

@@ -5,7 +5,6 @@
 
 #define MISSING_ANSWER (1u << 20)
 #define LEAF           32
-#define SLOW_MS        60000 /* on top, for an answer over a slow line */
 
 /* An asked id and where it stood. */
 struct asked {
@@ -197,13 +196,13 @@ rms_blob_put_span(struct rms_client *c, const struct blob_id *id, uint64_t i,
 }
 
 enum err
-rms_blob_leaves(struct rms_client *c, const struct blob_id *id,
+rms_blob_leaves(struct rms_client *c, const struct blob_id *id, uint64_t most,
     uint64_t *out_length, struct buf *out)
 {
 	CLEANUP_BUF struct buf path = { 0 }, answer = { 0 };
 	struct rms_call call = { .method = "GET",
-		.max_answer = 8 + RMS_MAX_BLOB / SEAL_SPAN * LEAF,
-		.wait_ms = SLOW_MS };
+		.max_answer = 8 + seal_spans(most) * LEAF,
+		.stream = true };
 	struct blob_id got;
 	uint64_t length;
 	struct rd r;
@@ -236,7 +235,7 @@ rms_blob_span(
 {
 	CLEANUP_BUF struct buf path = { 0 };
 	struct rms_call call = {
-		.method = "GET", .max_answer = SEAL_SPAN, .wait_ms = SLOW_MS
+		.method = "GET", .max_answer = SEAL_SPAN, .stream = true
 	};
 
 	span_path(id, i, &path);

@@ -347,12 +347,13 @@ enum err rms_blob_put_span(struct rms_client *c, const struct blob_id *id,
     uint64_t i, const void *p, size_t n) must_check;
 
 /**
- * rms_blob_leaves(c, id, out_length, out):
- * GET /v1/blobs/ID/leaves: checked against ${id}; leaves are appended.
- * Errors: also FORGED.
+ * rms_blob_leaves(c, id, most, out_length, out):
+ * GET /v1/blobs/ID/leaves: checked against ${id}; leaves are appended.  More
+ * than a blob of ${most} bytes has are not taken.
+ * Errors: also FORGED, TOOBIG.
  */
 enum err rms_blob_leaves(struct rms_client *c, const struct blob_id *id,
-    uint64_t *out_length, struct buf *out) must_check;
+    uint64_t most, uint64_t *out_length, struct buf *out) must_check;
 
 /**
  * rms_blob_span(c, id, i, out):

@@ -69,6 +69,7 @@ struct rms_call {
 	bool binary;       /* the body is no JSON */
 	size_t max_answer; /* bytes */
 	int64_t wait_ms;   /* that the RMS may take on top */
+	bool stream;       /* much comes; slowly, but not for ever */
 };
 
 /* Do a signed call; ${out} receives the body of a good answer. */

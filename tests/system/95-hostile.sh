@@ -43,7 +43,7 @@ mkdir "$W/src"
 for i in $(seq -w 60); do
 	printf 'document %s of nobody\n' "$i" >"$W/src/f$i"
 done
-for i in 1 2 3 4 5 6 7 8; do
+for i in 1 2 3 4 5 6 7 8 9; do
 	head -c 3500000 /dev/urandom >"$W/src/big$i"
 done
 FIRST_SET=$(publish a1 "Records" "$W/src")
@@ -140,6 +140,48 @@ two_keys() { # N N: GCM by the unit test, XChaCha20-Poly1305 by twokeys.py
 }
 
 # ---- shell functions of the table
+
+# The process of the mount with most threads is its server.
+mount_server() {
+	local p
+	for p in $(pgrep -f "consentfs .*$M\$"); do
+		echo "$(find "/proc/$p/task" -maxdepth 1 2>/dev/null | wc -l) $p"
+	done | sort -n | tail -n 1 | cut -d' ' -f2
+}
+peak() { awk '/^VmHWM/ { print int($2 / 1024) }' "/proc/$1/status"; } # MiB
+
+# More readers than the gate has workers wait for bodies without end or of a
+# byte a second: each is answered, those who need nothing of the server go on.
+stalled() { # ATTACK DOC...
+	local server before began=$SECONDS i readers=() others=0
+	server=$(mount_server)
+	echo 5 >"/proc/$server/clear_refs"
+	before=$(peak "$server")
+	attack_on "$1"
+	shift
+	for i; do
+		timeout 90 python3 "$HERE/evil.py" read "$D/$i" "$W/src/$i" >"$W/stalled.$i" &
+		readers+=($!)
+	done
+	until_ok 20 acted
+	while kill -0 "${readers[@]}" 2>/dev/null; do
+		timeout 10 cmp "$D/f60" "$W/src/f60" || fail "a cached document waits too"
+		timeout 10 ls "$D" >/dev/null || fail "the list waits too"
+		others=$((others + 1))
+		sleep 0.2
+	done
+	wait "${readers[@]}"
+	attack_off
+	got=$(for i; do cat "$W/stalled.$i"; done | sort -u | paste -sd,)
+	i=$(($(peak "$server") - before))
+	figure "$# reads of $RUN_WHAT: all ended after $((SECONDS - began)) s, $others reads beside, memory +$i MiB"
+	[ "$i" -le 64 ] || fail "$i MiB more"
+	for i; do until_ok 30 cmp "$D/$i" "$W/src/$i"; done
+}
+# The same when all is run.
+long_stalled() {
+	if [ -n "${LONG:-}" ]; then stalled "$@"; else got="ETIMEDOUT 0"; fi
+}
 
 run_node() { # ATTACK: new blocks are not believed until the attack ends
 	attack_on "$1"
@@ -313,7 +355,7 @@ P
 }
 
 row() { # ID RUN WHAT WANT LINE
-	local kind=${2%% *} LOG=$LOG LOG_AT
+	local kind=${2%% *} LOG=$LOG LOG_AT RUN_WHAT=$3
 	got=''
 	log_from
 	# shellcheck disable=SC2086 # the run is words

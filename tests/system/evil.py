@@ -165,6 +165,49 @@ def _(x, a):
     return False
 
 
+# ---- bodies without end, or a byte at a time ----
+def raw(name, path, length, pieces):
+    """Say ${length} (None: nothing), then send the pieces until it hangs up."""
+    @attack(name, path)
+    def fn(x, a):
+        def send(h):
+            h.send_response(200)
+            n = length(a) if length else None
+            if n is not None:
+                h.send_header("Content-Length", str(n))
+            h.end_headers()
+            for p in pieces(a):
+                h.wfile.write(p)
+                h.wfile.flush()
+            h.close_connection = True
+        a.raw = send
+
+
+def endless(a):
+    while True:
+        yield a.body + bytes(65536)
+
+
+def dripping(a):
+    for i in range(len(a.body)):
+        yield a.body[i:i + 1]
+        time.sleep(1)
+
+
+def silent(a):
+    yield b""
+    time.sleep(300)
+
+
+whole = lambda a: len(a.body)
+raw("span-endless", SPAN, None, endless)
+raw("span-announced", SPAN, lambda a: 1 << 62, endless)
+raw("span-drip", SPAN, whole, dripping)
+raw("span-silent", SPAN, whole, silent)
+raw("leaves-endless", LEAVES, None, endless)
+raw("leaves-drip", LEAVES, whole, dripping)
+
+
 # ---- released keys and receipts ----
 def access_only(x):
     return json.loads(x.body)["kind"] != "list"

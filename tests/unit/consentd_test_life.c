@@ -84,7 +84,8 @@ START_TEST(test_publish)
 	    s.set_key, &place.card.patient, &place.card.patient_rms, &other));
 	IS(rms_put_record(place.a.c, &s.made.id, &other), EXISTS);
 
-	OK(rms_blob_leaves(place.patient_c, &s.ids[1], &length, &leaves));
+	OK(rms_blob_leaves(
+	    place.patient_c, &s.ids[1], 1 << 30, &length, &leaves));
 	OK(rms_blob_span(place.patient_c, &s.ids[1], 0, &span));
 	ck_assert_uint_eq(length, s.document.len);
 	ck_assert_uint_eq(span.len, s.document.len);

@@ -95,6 +95,24 @@ START_TEST(client_timeout)
 }
 END_TEST
 
+/* Long before the time is over that a slow line may take. */
+START_TEST(client_stall)
+{
+	char url[100];
+	CLEANUP_FD int fd = silent_peer(url, sizeof(url));
+	struct http_call call = { .method = "GET",
+		.url = url,
+		.max_answer = 100,
+		.timeout_ms = 25000,
+		.stall_s = 1 };
+	struct http_answer a = { 0 };
+	int64_t began = clock_boot_ms();
+
+	ck_assert_int_eq(http_do(site.c, &call, &a), ERR_TIMEOUT);
+	ck_assert_int_lt(clock_boot_ms() - began, 20000);
+}
+END_TEST
+
 static void *
 cancel_thread(void *arg)
 {
@@ -220,6 +238,7 @@ client_tests(void)
 	tcase_add_test(t, client_redirect_not_followed);
 	tcase_add_loop_test(t, client_urls, 0, ARRAY_LEN(urls));
 	tcase_add_test(t, client_timeout);
+	tcase_add_test(t, client_stall);
 	tcase_add_test(t, client_cancel);
 	tcase_add_test(t, client_reconnects);
 	tcase_add_test(t, client_url_part);

@@ -39,7 +39,7 @@ START_TEST(spans)
 	OK(rms_blob_put_span(fake.c, &id, 2, bytes + 2 * SEAL_SPAN, 77));
 	OK(rms_blob_spans(fake.c, &id, &bits, 3));
 	ck_assert_uint_eq(bits, 5);
-	OK(rms_blob_leaves(fake.c, &id, &length, &got));
+	OK(rms_blob_leaves(fake.c, &id, 1 << 30, &length, &got));
 	ck_assert_uint_eq(length, LENGTH);
 	ck_assert_uint_eq(got.len, sizeof(leaves));
 	SAME(got.p, leaves, sizeof(leaves));
@@ -66,18 +66,19 @@ START_TEST(leaves_forged)
 
 	OK(rms_blob_begin(fake.c, &id, LENGTH, leaves, 3));
 	fake.leaves.p[20] ^= 1;
-	IS(rms_blob_leaves(fake.c, &id, &length, &got), FORGED);
+	IS(rms_blob_leaves(fake.c, &id, 1 << 30, &length, &got), FORGED);
 	fake.leaves.p[20] ^= 1;
 	fake.leaves.p[7] ^= 1; /* the length, of as many spans */
-	IS(rms_blob_leaves(fake.c, &id, &length, &got), FORGED);
+	IS(rms_blob_leaves(fake.c, &id, 1 << 30, &length, &got), FORGED);
 	fake.leaves.p[7] ^= 1;
 	fake.leaves.len--;
-	IS(rms_blob_leaves(fake.c, &id, &length, &got), FORMAT);
+	IS(rms_blob_leaves(fake.c, &id, 1 << 30, &length, &got), FORMAT);
 	fake.leaves.len = 8 + 32;
-	IS(rms_blob_leaves(fake.c, &id, &length, &got), FORMAT);
-	ck_assert_uint_eq(got.len, 0);
+	IS(rms_blob_leaves(fake.c, &id, 1 << 30, &length, &got), FORMAT);
 	fake.leaves.len = 8 + sizeof(leaves);
-	OK(rms_blob_leaves(fake.c, &id, &length, &got));
+	IS(rms_blob_leaves(fake.c, &id, 2 * SEAL_SPAN, &length, &got), TOOBIG);
+	ck_assert_uint_eq(got.len, 0);
+	OK(rms_blob_leaves(fake.c, &id, 1 << 30, &length, &got));
 }
 END_TEST
 

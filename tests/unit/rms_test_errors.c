@@ -102,7 +102,8 @@ START_TEST(nonsense)
 		       fake.c, EVENT_LIST, &set, &inquiry, tx, &rel),
 		    FORMAT);
 		IS(rms_blobs_missing(fake.c, &id, 1, &missing), FORMAT);
-		IS(rms_blob_leaves(fake.c, &id, &length, &out), FORMAT);
+		IS(rms_blob_leaves(fake.c, &id, 1 << 30, &length, &out),
+		    FORMAT);
 	}
 }
 END_TEST
