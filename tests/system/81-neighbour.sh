@@ -5,16 +5,17 @@
 . "$(dirname "$0")/lib.sh"
 need_fuse
 [ "$(id -u)" = 0 ] || skip "needs root to become other users"
-A=65534 B=1234
+A=65534 B=1234 C=4321
 mode=$(stat -c %a /dev/fuse)
 tidy() { chmod "$mode" /dev/fuse; umount -l "$W/mnt" 2>/dev/null; }
 chmod 666 /dev/fuse
-as() { # UID COMMAND...
-	local uid=$1
+as() { # UID COMMAND...; the third user is of the owner's group
+	local uid=$1 gid=$1
 	shift
-	setpriv --reuid="$uid" --regid="$uid" --clear-groups "$@"
+	[ "$uid" != $C ] || gid=$A
+	setpriv --reuid="$uid" --regid="$gid" --clear-groups "$@"
 }
-mkdir "$W/src" "$W/mnt" "$W/bin" "$W/other"
+mkdir "$W/src" "$W/mnt" "$W/bin" "$W/other" "$W/third"
 echo 'QxNeighbourQx content' >"$W/src/QxFileQx.txt"
 world
 set=$(publish a1 "QxTitleQx" "$W/src")
@@ -24,6 +25,7 @@ chmod 755 "$W/bin" "$W/bin/"*
 touch "$W/consentfs-b1.log"
 chown -R $A "$W/b1" "$W/mnt" "$W/consentfs-b1.log"
 chown $B "$W/other"
+chown $C "$W/third"
 
 mount_as() { # UID [options]
 	local A=$1
@@ -39,8 +41,8 @@ mount_as() { # UID [options]
 		echo "$(find "/proc/$p/task" -maxdepth 1 2>/dev/null | wc -l) $p"
 	done | sort -n | tail -n 1 | cut -d' ' -f2)
 }
-config() { # WAYS-JSON: what neighbour.py is told
-	jq -n --arg m "$W/mnt" --arg d "$doc" --arg h "$W/b1" --arg o "$W/other" \
+config() { # WAYS-JSON [FOLDER]: what neighbour.py is told
+	jq -n --arg m "$W/mnt" --arg d "$doc" --arg h "$W/b1" --arg o "$W/${2:-other}" \
 		--arg blob "$(find "$W/b1/cache" -name '*.blob' | head -1)" \
 		--arg log "$W/consentfs-b1.log" --argjson pid "$PID" --argjson uid $A \
 		--argjson tid "$(ls "/proc/$PID/task" | tail -1)" --argjson ways "$1" '
@@ -76,6 +78,12 @@ n=$(wc -l <"$W/b.out")
 [ "$n" -ge 26 ] || fail "only $n ways were tried"
 if grep ' got ' "$W/b.out"; then fail "the neighbour got something"; fi
 as $A cat "$doc" | cmp - "$W/src/QxFileQx.txt" # nothing was changed
+config null third
+try $C >"$W/c.out"
+c=$(wc -l <"$W/c.out")
+[ "$c" = "$n" ] || fail "the third user tried $c ways"
+if grep ' got ' "$W/c.out"; then fail "a user of the owner's group got something"; fi
+figure "ways of a user of the owner's group: $c, got: 0 of $c"
 figure "ways of another user: $n, names, sizes or bytes got: 0 of $n (the owner got $(wc -l <"$W/owner.out") of $(wc -l <"$W/owner.out"), root $(wc -l <"$W/root.out"))"
 as $A fusermount3 -u "$W/mnt"
 until_ok 10 not_busy "$W/mnt"
@@ -85,9 +93,11 @@ chown -R 0 "$W/b1" "$W/mnt"
 mount_as 0 -o allow_other,login=root
 config null
 try $B >"$W/b.out"
+config null third
+try $C >>"$W/b.out"
 m=$(wc -l <"$W/b.out")
-if grep ' got ' "$W/b.out"; then fail "the neighbour got something"; fi
-figure "ways of another user with allow_other: $m, got: 0 of $m"
+if grep ' got ' "$W/b.out"; then fail "a neighbour got something"; fi
+figure "ways of two other users with allow_other: $m, got: 0 of $m"
 fusermount3 -u "$W/mnt"
 until_ok 10 not_busy "$W/mnt"
 server_stop

@@ -328,6 +328,24 @@ documented() { # what is not promised is said
 	! grep -q 'sizes of documents and the times' "$TOP/SECURITY.md" || got=said
 }
 
+as_bytes() { # FILE of hexadecimal digits
+	python3 -c 'import sys; sys.stdout.buffer.write(bytes.fromhex(open(sys.argv[1]).read()))' "$1"
+}
+disk_hits() { # KEY-IN-HEX FOLDER: how often the key is in its files
+	python3 - "$@" <<'P'
+import os, sys
+hexed = open(sys.argv[1]).read().strip()
+needles = [bytes.fromhex(hexed), hexed.encode(), hexed.upper().encode()]
+files = size = hits = 0
+for d, _, names in os.walk(sys.argv[2]):
+    for n in names:
+        data = open(os.path.join(d, n), "rb").read()
+        files, size = files + 1, size + len(data)
+        hits += sum(data.count(x) for x in needles)
+print(hits, f"hits in {files} files, {size >> 20} MiB")
+P
+}
+
 # A revoked institution's disk: no file of its home holds the key of a set.
 stolen_disk() {
 	fresh
@@ -337,18 +355,10 @@ stolen_disk() {
 	[ "$(wc -c <"$W/setkey.hex")" = 65 ]
 	consent --home "$W/ann" revoke --to "Clinic B" --set "$SET" >/dev/null
 	until_ok 20 log_has "set $SET is dark"
-	python3 - "$W/setkey.hex" "$W/b1" >"$W/disk.out" <<'P'
-import os, sys
-hexed = open(sys.argv[1]).read().strip()
-needles = [bytes.fromhex(hexed), hexed.encode(), hexed.upper().encode()]
-files = size = hits = 0
-for d, _, names in os.walk(sys.argv[2]):
-    for n in names:
-        data = open(os.path.join(d, n), "rb").read()
-        files, size = files + 1, size + len(data)
-        hits += sum(x in data for x in needles)
-print(hits, f"hits in {files} files, {size >> 20} MiB")
-P
+	disk_hits "$W/setkey.hex" "$W/b1" >"$W/disk.out"
+	cp -r "$W/b1" "$W/b1.planted" # there it must be found
+	{ head -c 5000 /dev/urandom && as_bytes "$W/setkey.hex"; } >"$W/b1.planted/cache/planted"
+	[ "$(disk_hits "$W/setkey.hex" "$W/b1.planted" | cut -d' ' -f1)" = 1 ] || fail "a key on the disk is not found"
 	figure "key of a revoked set on the institution's disk: $(cat "$W/disk.out")"
 	got=$(cut -d' ' -f1 "$W/disk.out")
 	consent --home "$W/ann" grant --to "Clinic B" --until 30d >/dev/null
