@@ -2,8 +2,9 @@
 /*
  * What a ledger node answers, as our client reads it.  The first byte chooses
  * the call, capital letters pin a generator, the rest are answers
- * (answers.h).  Signatures of zeros are good (wrap_verify.c), so the fuzzer
- * can make blocks.
+ * (answers.h); or what the operator wrote, for 'x' the file with the key and
+ * for 'l' the lists of nodes and generators.  Signatures of zeros are good
+ * (wrap_verify.c), so the fuzzer can make blocks.
  */
 #include "answers.h"
 #include "ledger/ledger_internal.h"
@@ -47,7 +48,8 @@ handshake(struct ledger_node *n)
 {
 	enum err e = ledger_node_handshake(n);
 
-	MUST(e == ERR_OK || fuzz_is_call_error(e));
+	/* CONFIG: it is of the other dialect */
+	MUST(e == ERR_OK || e == ERR_CONFIG || fuzz_is_call_error(e));
 }
 
 static void
@@ -68,6 +70,15 @@ get_tx(struct ledger_node *n)
 
 	/* nobody finds a body with this id */
 	MUST(fuzz_is_call_error(e) && tx == NULL);
+}
+
+static void
+balance(struct ledger_node *n)
+{
+	int64_t v = 0;
+	enum err e = ledger_node_balance(n, fuzz_pubkey(1), &v);
+
+	MUST(v >= 0 && (e == ERR_OK || fuzz_is_call_error(e)));
 }
 
 static void
@@ -202,6 +213,45 @@ fuzz_seeds(const struct fuzz_taker *to)
 	fuzz_seed_text(to, WAVES_BLOCK);
 	s[0] = 'F';
 	fuzz_seed_text(to, s);
+	fuzz_seed_text(to, "a2{\"balance\":5}");
+	fuzz_seed_text(to, "xkey\n");
+	fuzz_seed_text(to,
+	    "lhttp://127.0.0.1:1, https://a.b/\n"
+	    "11111111111111111111111111111112");
+}
+
+/* One line, whatever is in the file. */
+static void
+try_key(const uint8_t *p, size_t n)
+{
+	CLEANUP(ledger_auth_free) struct ledger_auth *a = NULL;
+	CLEANUP_BUF struct buf line = { 0 };
+	enum err e;
+
+	MUST(ledger_auth_new("X-API-Key: ", fuzz_file(p, n), &a) == ERR_OK);
+	e = ledger_auth_line(a, &line);
+	MUST(e == ERR_OK || e == ERR_CONFIG);
+	for (size_t i = 0; i < line.len; i++)
+		MUST(line.p[i] >= ' ' && line.p[i] <= '~');
+}
+
+/* Nodes, then generators, on a line each. */
+static void
+try_lists(const uint8_t *p, size_t n)
+{
+	CLEANUP(ledger_node_free) struct ledger_node *node = NULL;
+	CLEANUP(free) char *s = fuzz_text(p, n);
+	char *generators = strchr(s, '\n');
+	struct ledger_node_opts o = { .url = s };
+	enum err e;
+
+	if (generators)
+		*generators++ = '\0';
+	o.generators = generators;
+	e = ledger_node_new(&o, &node);
+	MUST(e == ERR_OK || e == ERR_CONFIG);
+	for (size_t i = 0; node && i < ledger_node_count(node); i++)
+		MUST(ledger_node_url(ledger_node_peer(node, i)) != NULL);
 }
 
 int
@@ -213,11 +263,16 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		const struct ledger_dialect *dialect;
 	} calls[] = { { 'h', handshake, NULL }, { 'b', broadcast, NULL },
 		{ 't', get_tx, NULL }, { 'w', wait_news, NULL },
-		{ 'f', follow, NULL }, { 'm', handshake, &ledger_waves },
+		{ 'a', balance, NULL }, { 'f', follow, NULL },
+		{ 'm', handshake, &ledger_waves },
 		{ 'g', follow, &ledger_waves },
 		{ 'k', read_block, &ledger_waves } };
 	struct ledger_node *node;
 
+	if (n > 0 && p[0] == 'x')
+		try_key(p + 1, n - 1);
+	if (n > 0 && p[0] == 'l')
+		try_lists(p + 1, n - 1);
 	for (size_t i = 0; n > 0 && i < ARRAY_LEN(calls); i++) {
 		if ((p[0] | 0x20) != calls[i].c)
 			continue;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Requests to the embedded node behind HTTP, with a chain of its own.  First
- * byte the route; then a line with the parts of the path, one with the query;
- * the rest is the body.  "$" and a letter stand for what only this chain has,
- * see names.  Signatures of zeros are good and the time stands still (--wrap);
- * nothing is committed, so that each input finds the same chain.
+ * byte the route, more than 127: as of public Waves; then a line with the parts
+ * of the path, one with the query; the rest is the body.  "$" and a letter
+ * stand for what only this chain has, see names.  Signatures of zeros are good
+ * and the time stands still (--wrap); nothing is committed, so that each input
+ * finds the same chain.
  */
 #include <jansson.h>
 
@@ -31,6 +32,8 @@ enum err __wrap_http_listen(const struct http_listen_opts *opts,
     struct http_listener **out);
 uint16_t __wrap_http_port(const struct http_listener *l);
 const char *__wrap_http_query(const struct http_request *r, const char *name);
+const char *__wrap_http_query_nth(
+    const struct http_request *r, const char *name, size_t i);
 const char *__wrap_http_header(const struct http_request *r, const char *name);
 enum err __real_db_commit(struct db_txn *t);
 enum err __wrap_db_commit(struct db_txn *t);
@@ -66,7 +69,7 @@ named(const char *s)
 
 /* "name=value&name=value" */
 const char *
-__wrap_http_query(const struct http_request *r, const char *name)
+__wrap_http_query_nth(const struct http_request *r, const char *name, size_t i)
 {
 	static char value[256];
 	size_t n = strlen(name);
@@ -74,13 +77,19 @@ __wrap_http_query(const struct http_request *r, const char *name)
 	(void)r;
 	for (const char *p = query; p; p = strchr(p, '&')) {
 		p += *p == '&';
-		if (strncmp(p, name, n) != 0 || p[n] != '=')
+		if (strncmp(p, name, n) != 0 || p[n] != '=' || i-- > 0)
 			continue;
 		(void)snprintf(value, sizeof(value), "%.*s",
 		    (int)strcspn(p + n + 1, "&"), p + n + 1);
 		return named(value);
 	}
 	return NULL;
+}
+
+const char *
+__wrap_http_query(const struct http_request *r, const char *name)
+{
+	return __wrap_http_query_nth(r, name, 0);
 }
 
 /* Headers stand among the query's values. */
@@ -264,10 +273,12 @@ fuzz_seeds(const struct fuzz_taker *to)
 
 	if (routes.node == NULL)
 		start();
-	for (size_t i = 0; i < routes.n; i++)
+	for (size_t i = 0; i < 2 * routes.n; i++)
 		for (size_t k = 0; k < ARRAY_LEN(paths); k++)
-			seed(to, i, paths[k],
-			    k & 1 ? "after=$t&limit=1&offset=1&height=9&ms=1" :
+			seed(to, i < routes.n ? i : 0x80 + i - routes.n,
+			    paths[k],
+			    k & 1 ? "after=$t&limit=1&offset=1&height=9&ms=1"
+				    "&id=$t&id=$u&key=entry 1&matches=e.*" :
 				    "X-API-Key=key",
 			    rollback);
 	for (size_t i = 0; i < routes.n; i++) {
@@ -293,7 +304,8 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		start();
 	if (n < 1)
 		return 0;
-	route = &routes.v[p[0] % routes.n];
+	route = &routes.v[(p[0] & 0x7f) % routes.n];
+	routes.node->waves = p[0] & 0x80;
 	s = text = fuzz_text(p + 1, n - 1);
 	r.method = route->method;
 	cut_path(line(&s), parts_of(route->pattern), &r);
