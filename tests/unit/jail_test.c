@@ -47,6 +47,9 @@ set_up(void)
 	ck_assert_int_eq(mkdir(jail_test_in("mine"), 0700), 0);
 	ck_assert_int_eq(mkdir(jail_test_in("seen"), 0700), 0);
 	ck_assert_int_eq(mkdir(jail_test_in("other"), 0700), 0);
+	ck_assert_int_eq(mkdir(jail_test_in("named"), 0700), 0);
+	ck_assert_int_eq(mkdir(jail_test_in("named/folder"), 0700), 0);
+	put("named/folder/file");
 	put("mine/file");
 	put("seen/file");
 	put("other/file");
@@ -73,14 +76,16 @@ landlock_abi(void)
 static enum err
 enter(void)
 {
-	char mine[200], seen[200], url[60];
+	char mine[200], seen[200], named[200], url[60];
 	struct jail j = { 0 };
 
 	(void)strcpy(mine, jail_test_in("mine"));
 	(void)strcpy(seen, jail_test_in("seen"));
 	(void)snprintf(url, sizeof(url), "http://127.0.0.1:%u/path:9",
 	    jail_test_port(true));
+	(void)strcpy(named, jail_test_in("named"));
 	jail_write(&j, mine);
+	jail_rename(&j, named);
 	jail_read(&j, seen);
 	jail_read(&j, jail_test_in("missing"));
 	jail_connect(&j, url);

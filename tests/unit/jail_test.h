@@ -28,7 +28,7 @@ extern const struct deed jail_test_needs[];
 extern const size_t jail_test_nneeds;
 
 /* A name in the folder of this test, until the next call: mine/file may be
- * written, seen/file read, other/file neither. */
+ * written, seen/file read, named/folder renamed, other/file neither. */
 const char *jail_test_in(const char *name);
 
 /* A port on which a socket of this process listens: the one that may be

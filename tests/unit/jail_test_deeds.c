@@ -96,6 +96,18 @@ rename_other(void)
 }
 
 static int
+create_named(void)
+{
+	return opens("named/new", O_WRONLY | O_CREAT);
+}
+
+static int
+read_named(void)
+{
+	return opens("named/folder/file", O_RDONLY);
+}
+
+static int
 truncate_other(void)
 {
 	return truncate(jail_test_in("other/file"), 0);
@@ -553,6 +565,8 @@ const struct deed jail_test_deeds[] = {
 	LANDLOCK(1, "list a folder outside", list_other),
 	LANDLOCK(1, "remove a file outside", unlink_other),
 	LANDLOCK(1, "make a folder outside", mkdir_other),
+	LANDLOCK(1, "make a file where folders are renamed", create_named),
+	LANDLOCK(1, "read a file where folders are renamed", read_named),
 	LANDLOCK(1, "rename a folder outside", rename_other),
 	LANDLOCK(3, "truncate a file outside", truncate_other),
 	LANDLOCK(1, "move a file out", move_out),
@@ -615,6 +629,15 @@ const size_t jail_test_ndeeds = sizeof(jail_test_deeds) /
     sizeof(jail_test_deeds[0]);
 
 /* ---- what must still work ---- */
+
+static int
+rename_folder(void)
+{
+	char to[200];
+
+	(void)strcpy(to, jail_test_in("named/renamed"));
+	return rename(jail_test_in("named/folder"), to);
+}
 
 static int
 write_mine(void)
@@ -722,6 +745,7 @@ signal_ourselves(void)
 
 const struct deed jail_test_needs[] = {
 	NEED("change our files", write_mine),
+	NEED("rename a folder", rename_folder),
 	NEED("read where may be read", read_seen),
 	NEED("connect where may be connected", connect_allowed),
 	NEED("listen on a port of the kernel's choice", bind_any),
