@@ -139,7 +139,7 @@ disagreement(const struct consent_check *k, const struct consent_copy_set *s,
 	if (public == NULL || memcmp(public, root, sizeof(root)) != 0 ||
 	    memcmp(s->root, root, sizeof(root)) != 0)
 		return "the list of blobs is not the one on the ledger";
-	if (tx->height == 0)
+	if (!tx->confirmed)
 		return "not confirmed by the ledger";
 	if (k->registry &&
 	    registry_host(k->registry, &tx->sender, tx->timestamp, &ignored) !=

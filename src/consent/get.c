@@ -285,12 +285,9 @@ enter(struct consent *c, const struct getting *x)
 	return consent_enter_home(c, gate_home(x->g), &j);
 }
 
-enum err
-consent_get(struct consent *c)
+static enum err
+get(struct consent *c, struct getting *x)
 {
-	__attribute__((cleanup(getting_free))) struct getting x = {
-		.piece = malloc(PIECE), .folder.fd = -1
-	};
 	const char *what = consent_operand(c, 0, "the set's id");
 	struct gate_opts o = { .home_dir = c->home_dir,
 		.ask = consent_passphrase,
@@ -304,18 +301,30 @@ consent_get(struct consent *c)
 		return ERR_INVAL;
 	if (text58_read(what, id.b, sizeof(id.b)) != ERR_OK)
 		return err_say(ERR_INVAL, "'%s' is no set id", what);
-	if (x.piece == NULL)
+	if (x->piece == NULL)
 		return ERR_NOMEM;
-	x.login = o.login = consent_login(c);
-	e = gate_open(&o, &x.g);
+	x->login = o.login = consent_login(c);
+	e = gate_open(&o, &x->g);
 	if (e == ERR_BUSY)
 		return err_say(e,
 		    "this home is mounted: copy the set from "
 		    "the mount, or unmount it first");
 	if (e == ERR_OK)
-		e = consent_folder_begin(&x.folder, consent_opt(c, "to"), &id);
-	if (e || (e = enter(c, &x)) || (e = gate_start(x.g)) ||
-	    (e = find_set(&x, &id)))
+		e = consent_folder_begin(&x->folder, consent_opt(c, "to"), &id);
+	if (e || (e = enter(c, x)) || (e = gate_start(x->g)) ||
+	    (e = find_set(x, &id)))
 		return e;
-	return get_all(c, &x);
+	return get_all(c, x);
+}
+
+enum err
+consent_get(struct consent *c)
+{
+	struct getting x = { .piece = malloc(PIECE), .folder.fd = -1 };
+	enum err e = get(c, &x);
+	char why[512];
+
+	(void)snprintf(why, sizeof(why), "%s", e ? err_detail(e) : "");
+	getting_free(&x); /* what it still sends has errors of its own */
+	return e ? err_say(e, "%s", why) : ERR_OK;
 }

@@ -214,6 +214,7 @@ ledger_node_tx(
 		    TEXT58(id));
 	if (pool)
 		tx->height = 0;
+	tx->confirmed = !pool;
 	*out = TAKE(tx);
 	return ERR_OK;
 }

@@ -77,6 +77,7 @@ struct ledger_tx {
 	struct sig proof;
 	struct tx_id id; /* filled in by encode, sign, read */
 	uint64_t height; /* 0: unconfirmed or unknown */
+	bool confirmed;  /* ledger_node_tx(): a node says so, if not where */
 	struct buf body; /* the signed bytes */
 };
 
