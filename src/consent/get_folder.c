@@ -140,8 +140,10 @@ consent_folder_done(struct consent_folder *f)
 static int
 remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
 {
-	(void)st, (void)type, (void)at;
-	return remove(path);
+	(void)st, (void)at;
+	/* remove() tries unlink() first, which the sandbox denies in a parent
+	 */
+	return type == FTW_DP ? rmdir(path) : unlink(path);
 }
 
 void
