@@ -9,6 +9,10 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/file.h"
+
+#define MAX_FILE (1 << 20)
+#define MAX_LINE 199 /* with its end it fits into inih's buffer */
 
 struct suffix {
 	const char *text;
@@ -87,6 +91,8 @@ conf_defaults(const struct conf_item *items, size_t n, void *out)
 		    set_value(&items[i], items[i].def, out) :
 		    ERR_OK;
 
+		if (e == ERR_NOMEM)
+			return e;
 		if (e != ERR_OK)
 			return err_say(e, "bad default of %s.%s",
 			    items[i].section, items[i].key);
@@ -99,6 +105,7 @@ struct reading {
 	size_t n;
 	const struct conf_free_section *free_section;
 	void *ctx, *out;
+	bool *seen; /* by item */
 	enum err e; /* of the first bad line; its detail lacks the line */
 };
 
@@ -118,14 +125,25 @@ range_text(const struct conf_item *it, char out[static 80])
 }
 
 static enum err
-one_pair(const struct reading *r, const char *section, const char *key,
-    const char *value)
+one_value(const struct conf_item *it, const char *value, void *out)
 {
 	static const char *const forms[] = { "text", "a number",
 		"a size such as 64M", "a time such as 500ms, 15s, 5m, 2h",
 		"yes or no" };
+	enum err e = set_value(it, value, out);
 	char range[80];
 
+	if (e != ERR_INVAL)
+		return e;
+	range_text(it, range);
+	return err_say(ERR_CONFIG, "'%s' is no value for %s: it is %s%s (%s)",
+	    value, it->key, forms[it->type], range, it->help);
+}
+
+static enum err
+one_pair(const struct reading *r, const char *section, const char *key,
+    const char *value)
+{
 	if (r->free_section && strcmp(section, r->free_section->section) == 0)
 		return r->free_section->fn(r->ctx, key, value);
 	for (size_t i = 0; i < r->n; i++) {
@@ -134,12 +152,12 @@ one_pair(const struct reading *r, const char *section, const char *key,
 		if (strcmp(it->section, section) != 0 ||
 		    strcmp(it->key, key) != 0)
 			continue;
-		if (set_value(it, value, r->out) == ERR_OK)
-			return ERR_OK;
-		range_text(it, range);
-		return err_say(ERR_CONFIG,
-		    "'%s' is no value for %s: it is %s%s (%s)", value, key,
-		    forms[it->type], range, it->help);
+		if (r->seen[i])
+			return err_say(ERR_CONFIG,
+			    "'%s' is given twice in [%s]; remove one of them",
+			    key, section);
+		r->seen[i] = true;
+		return one_value(it, value, r->out);
 	}
 	return err_say(ERR_CONFIG,
 	    "unknown key '%s' in [%s]; see the manual page", key, section);
@@ -157,25 +175,47 @@ on_pair(void *user, const char *section, const char *key, const char *value)
 	return r->e == ERR_OK;
 }
 
+/* inih would take the end of a long line for the next one. */
+static int
+long_line(const char *text)
+{
+	for (int line = 1; *text; line++) {
+		size_t n = strcspn(text, "\n");
+
+		if (n >= MAX_LINE)
+			return line;
+		text += n + (text[n] != '\0');
+	}
+	return 0;
+}
+
 enum err
 conf_read(const char *path, const struct conf_item *items, size_t n,
     const struct conf_free_section *free_section, void *ctx, void *out)
 {
-	struct reading r = { items, n, free_section, ctx, out, ERR_OK };
+	CLEANUP(free) bool *seen = calloc(n, sizeof(*seen));
+	struct reading r = { items, n, free_section, ctx, out, seen, ERR_OK };
+	CLEANUP_BUF struct buf b = { 0 };
+	enum err e = seen ? file_read(path, MAX_FILE, &b) : ERR_NOMEM;
 	int line;
 
-	if (access(path, R_OK) != 0)
-		return err_say(err_from_errno(errno),
-		    "cannot read configuration '%s': %s", path,
-		    strerror(errno));
-	line = ini_parse(path, on_pair, &r);
+	if (e != ERR_OK)
+		return e;
+	if (memchr(b.p, '\0', b.len))
+		return err_say(ERR_CONFIG,
+		    "'%s' is no text: it has a byte 0; write it anew", path);
+	line = long_line(buf_text(&b));
+	if (line == 0)
+		line = ini_parse_string(buf_text(&b), on_pair, &r);
+	if (b.err || r.e == ERR_NOMEM)
+		return ERR_NOMEM;
 	if (r.e != ERR_OK)
 		return err_say(
 		    ERR_CONFIG, "%s:%d: %s", path, line, err_detail(r.e));
 	if (line != 0)
 		return err_say(ERR_CONFIG,
 		    "%s:%d: not a '[section]' or 'key = value' line of less "
-		    "than 200 characters",
+		    "than 199 characters",
 		    path, line > 0 ? line : 0);
 	return ERR_OK;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * base/conf: INI files against a table.  One row per item says its type,
- * range, default and help; an unknown key or a bad value is refused with file
- * and line.  The values land in the caller's struct at the row's offset.
+ * range, default and help; an unknown key, a bad value or a key that is given
+ * twice is refused with file and line.  The values land in the caller's struct
+ * at the row's offset.
  */
 #ifndef BASE_CONF_H
 #define BASE_CONF_H
@@ -47,7 +48,7 @@ enum err conf_defaults(
 /**
  * conf_read(path, items, n, free_section, ctx, out):
  * Read ${path} over the values in ${out}.  ${free_section} may be NULL.
- * Errors: NOTFOUND, CONFIG (detail names file, line and remedy), NOMEM.
+ * Errors: CONFIG (detail names file, line and remedy), those of file_read().
  */
 enum err conf_read(const char *path, const struct conf_item *items, size_t n,
     const struct conf_free_section *free_section, void *ctx,

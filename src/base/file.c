@@ -239,7 +239,9 @@ file_mkdirs(const char *path)
 	}
 	if ((e = make_dir(dir)) != ERR_OK)
 		return e;
-	if (stat(dir, &st) != 0 || !S_ISDIR(st.st_mode))
+	if (stat(dir, &st) != 0)
+		return failed("look at", dir);
+	if (!S_ISDIR(st.st_mode))
 		return err_say(ERR_INVAL,
 		    "'%s' is not a directory; remove it or name another", dir);
 	return ERR_OK;

@@ -158,6 +158,8 @@ check(const struct consent_sources *s)
 		size_t n = i > 0 ? strlen(s->v[i - 1].path) : 0;
 		enum err e = consent_source_line(&s->v[i], "", &none, &line);
 
+		if (e == ERR_NOMEM)
+			return e;
 		if (e)
 			return err_say(e,
 			    "'%s' cannot be published under "

@@ -203,8 +203,6 @@ read_sources(struct rd *r, struct consent_sources *src)
 		if (r->err == ERR_OK && (!one->path || !one->file))
 			return ERR_NOMEM;
 		src->bytes += one->size;
-		if (r->err == ERR_OK && (!one->path || !one->file))
-			return ERR_NOMEM;
 	}
 	return rd_end(r) ? ERR_CORRUPT : ERR_OK;
 }

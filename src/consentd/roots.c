@@ -81,6 +81,9 @@ consentd_roots_read(const char *dir, struct consentd_roots *r)
 	e = conf_defaults(items, ARRAY_LEN(items), &raw);
 	if (e == ERR_OK)
 		e = conf_read(path, items, ARRAY_LEN(items), NULL, NULL, &raw);
+	if (e == ERR_NOTFOUND)
+		return err_say(
+		    e, "there is no '%s'; restore it from its copy", path);
 	return e ? e : take(path, &raw, r);
 }
 

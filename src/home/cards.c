@@ -52,6 +52,24 @@ read_card_file(struct home *h, const char *path, struct rms_card *out)
 	return rms_card_read(buf_text(&text), &h->rms_key, &h->chain, out);
 }
 
+/* What is wrong with us, not with a card: it may be there all the same. */
+static bool
+is_ours(enum err e)
+{
+	return e == ERR_NOMEM || e == ERR_IO || e == ERR_INTERRUPTED;
+}
+
+/* One that is damaged or of another RMS is none. */
+static enum err
+read_card(struct home *h, const struct dirent *d, struct rms_card *out)
+{
+	CLEANUP(free) char *file = card_path(h, d->d_name);
+
+	if (d->d_name[0] == '.' || d->d_type == DT_DIR)
+		return ERR_NOTFOUND;
+	return file ? read_card_file(h, file, out) : ERR_NOMEM;
+}
+
 enum err
 home_cards(struct home *h,
     bool (*fn)(void *ctx, const char *alias, const struct rms_card *card),
@@ -60,24 +78,27 @@ home_cards(struct home *h,
 	CLEANUP(free) char *path = file_join(h->dir, "cards");
 	struct dirent **list = NULL;
 	bool more = true;
+	enum err e = ERR_OK;
 	int n;
 
 	if (path == NULL)
 		return ERR_NOMEM;
 	n = scandir(path, &list, NULL, alphasort);
+	if (n < 0 && errno == ENOENT)
+		return ERR_OK;
 	if (n < 0)
-		return errno == ENOENT ? ERR_OK : err_from_errno(errno);
+		return err_say(err_from_errno(errno), "cannot read '%s': %s",
+		    path, strerror(errno));
 	for (int i = 0; i < n; i++) {
-		CLEANUP(free) char *file = card_path(h, list[i]->d_name);
 		struct rms_card card;
 
-		if (more && file && list[i]->d_name[0] != '.' &&
-		    read_card_file(h, file, &card) == ERR_OK)
+		if (more && !is_ours(e) &&
+		    (e = read_card(h, list[i], &card)) == ERR_OK)
 			more = fn(ctx, list[i]->d_name, &card);
 		free(list[i]);
 	}
 	free(list);
-	return ERR_OK;
+	return is_ours(e) ? e : ERR_OK;
 }
 
 struct search {
@@ -129,11 +150,15 @@ home_card_save(struct home *h, const char *name, const struct rms_card *card)
 		return e;
 	if (dir == NULL || path == NULL)
 		return ERR_NOMEM;
-	if (read_card_file(h, path, &old) == ERR_OK &&
-	    !ID_EQ(&old.patient, &card->patient))
+	if (is_ours(e = read_card_file(h, path, &old)))
+		return e;
+	if (e == ERR_OK && !ID_EQ(&old.patient, &card->patient))
 		return err_say(ERR_EXISTS,
 		    "'%s' names another patient; choose another alias", name);
-	if (home_card_of(h, &card->patient, &old, alias) == ERR_OK) {
+	e = home_card_of(h, &card->patient, &old, alias);
+	if (e != ERR_OK && e != ERR_NOTFOUND)
+		return e; /* nobody could tell whether the key has changed */
+	if (e == ERR_OK) {
 		if (!ID_EQ(&old.patient_rms, &card->patient_rms))
 			return err_say(ERR_CONFLICT,
 			    "this patient's key differs from the one first "
@@ -162,7 +187,9 @@ home_card_find(struct home *h, const char *what, struct rms_card *out)
 		return rms_card_read(what, &h->rms_key, &h->chain, out);
 	if (check_alias(what) == ERR_OK) {
 		path = card_path(h, what);
-		if (path && access(path, R_OK) == 0)
+		if (path == NULL)
+			return ERR_NOMEM;
+		if (access(path, R_OK) == 0)
 			return read_card_file(h, path, out);
 	}
 	if (access(what, R_OK) == 0)

@@ -66,6 +66,15 @@ const struct conf_item home_items[] = {
 };
 const size_t home_nitems = ARRAY_LEN(home_items);
 
+static bool
+has_login(const struct home *h, const char *login)
+{
+	for (size_t i = 0; i < h->npractitioners; i++)
+		if (strcmp(h->practitioner[i].login, login) == 0)
+			return true;
+	return false;
+}
+
 /* One line of [practitioners]: login = id, Name */
 static enum err
 add_practitioner(void *ctx, const char *login, const char *value)
@@ -77,6 +86,11 @@ add_practitioner(void *ctx, const char *login, const char *value)
 	if (comma == NULL || comma == value)
 		return err_say(ERR_CONFIG,
 		    "write '%s = id, Name' in [practitioners]", login);
+	if (has_login(h, login))
+		return err_say(ERR_CONFIG,
+		    "'%s' is given twice in [practitioners]; remove one of "
+		    "them",
+		    login);
 	if (h->npractitioners == HOME_MAX_PRACTITIONERS)
 		return err_say(ERR_CONFIG, "more than %d practitioners",
 		    HOME_MAX_PRACTITIONERS);

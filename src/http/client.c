@@ -42,10 +42,12 @@ struct sink {
 	bool over;
 };
 
+static bool ready; /* written once, by init_once() */
+
 static void
 init_once(void)
 {
-	(void)curl_global_init(CURL_GLOBAL_DEFAULT);
+	ready = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
 	(void)signal(SIGPIPE, SIG_IGN);
 }
 
@@ -87,7 +89,7 @@ http_client_new(const struct http_client_opts *opts, struct http_client **out)
 	bool failed = false;
 
 	http_init();
-	c = calloc(1, sizeof(*c));
+	c = ready ? calloc(1, sizeof(*c)) : NULL;
 	if (c == NULL)
 		return ERR_NOMEM;
 	(void)pthread_mutex_init(&c->lock, NULL);

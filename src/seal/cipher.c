@@ -35,8 +35,9 @@ seal_cipher_new(
 
 	(void)pthread_once(&fetched, fetch);
 	if (aes_256_gcm == NULL)
-		return err_say(
-		    ERR_UNSUPPORTED, "libcrypto offers no AES-256-GCM");
+		return err_say(ERR_UNSUPPORTED,
+		    "libcrypto gives no AES-256-GCM; is there memory, and its "
+		    "configuration right?");
 	if (c == NULL)
 		return ERR_NOMEM;
 	c->sealing = sealing;

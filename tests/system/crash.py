@@ -366,6 +366,7 @@ class Op:
 
     def __init__(self, w):
         self.w = w
+        self.succeeded = True  # the last act
 
     def prepare(self, title):
         pass
@@ -383,6 +384,7 @@ class Open(Op):
 
     def act(self, title):
         fd = self.w.open(title)
+        self.succeeded = fd is not None
         if fd is not None:
             os.close(fd)
 
@@ -405,10 +407,12 @@ class Fill(Open):
         self.fd = self.w.until("to open " + title, lambda: self.w.open(title))
 
     def act(self, title):
+        fd, self.fd = self.fd, None
+        self.succeeded = False
         try:
-            with os.fdopen(self.fd, "rb", buffering=0) as f:
-                f.read()
-        except OSError:
+            with os.fdopen(fd or self.w.open(title), "rb", buffering=0) as f:
+                self.succeeded = len(f.read()) == self.size
+        except (OSError, TypeError):
             pass
 
 
@@ -417,6 +421,7 @@ class Verb(Op):
 
     def act(self, title):
         self.status, self.out = run(self.argv(title))
+        self.succeeded = self.status == 0
 
     def finish(self, title):
         if self.status != 0:

@@ -5,16 +5,16 @@
  * fail.  strace's when=N counts each system call of each thread by itself, so
  * it does not reach every point of a daemon with threads.
  *
- * $KILLPOINT is a file of five 64-bit numbers that is shared with who wants
- * it: armed (0 or 1), calls since then, the number of the call that is meant
- * (0: none), the errno that it fails with (0: kill), and which calls are
- * counted (the sum of enum kind; 0: CHANGE); behind them the name of the call
- * that was hit.
+ * $KILLPOINT is a file that is shared with who wants it, struct shared.  A call
+ * is meant by its number, or by its site: a hash of its name and of the
+ * addresses it returns to, which are the same in each run where addresses are
+ * not random (setarch -R).
  */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -35,6 +35,9 @@
 #include <unistd.h>
 
 #define PROC_BLOCK 1024 /* st_blksize of /proc's files, which have no size */
+#define SITES      8192 /* a power of two */
+#define DEPTH      40
+#define MANY       16
 
 enum kind {
 	CHANGE = 1, /* what changes something outside of the process */
@@ -45,10 +48,30 @@ enum kind {
 	PEER = 32, /* besides: a peer is gone, where a disk would fail */
 };
 
-static struct {
-	atomic_long armed, calls, at, error, kinds;
-	char name[24]; /* of the call that was meant */
+struct site {
+	atomic_ulong id;
+	atomic_long kinds, first; /* number of its first call */
+	char name[24];
+};
+
+static struct shared {
+	atomic_long armed;  /* 0 or 1 */
+	atomic_long calls;  /* since then */
+	atomic_long at;     /* number of the call that is meant; 0: none */
+	atomic_long error;  /* the errno that it fails with; 0: kill */
+	atomic_long kinds;  /* the sum of those that are counted; 0: CHANGE */
+	char name[24];      /* of the call that was meant, when it was hit */
+	atomic_long survey; /* 1: sites are noted; the file has room for them */
+	atomic_long nwant;  /* instead of at: the first calls at these sites */
+	atomic_ulong want[MANY]; /* 0 when hit */
+	atomic_long nhit;
+	atomic_ulong hit[MANY]; /* in the order in which they came */
+	void *stack[DEPTH];     /* of the last that was hit */
+	struct site site[SITES];
 } * shared;
+
+/* Who looks at the stack may need memory. */
+static __thread bool inside __attribute__((tls_model("initial-exec")));
 
 static void __attribute__((constructor)) begin(void)
 {
@@ -58,6 +81,7 @@ static void __attribute__((constructor)) begin(void)
 
 	if (fd < 0)
 		return;
+	(void)backtrace(&p, 1); /* loads what it needs, before any sandbox */
 	p = mmap(
 	    NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	(void)close(fd);
@@ -65,18 +89,86 @@ static void __attribute__((constructor)) begin(void)
 		shared = p;
 }
 
+static void
+name_copy(char out[static 24], const char *name)
+{
+	for (size_t i = 0; name[i] && i + 1 < 24; i++)
+		out[i] = name[i];
+}
+
+static void
+site_note(unsigned long id, int kinds, const char *name, long call)
+{
+	for (size_t i = 0; i < SITES; i++) {
+		struct site *s = &shared->site[(id + i) & (SITES - 1)];
+		unsigned long none = 0;
+
+		if (atomic_compare_exchange_strong(&s->id, &none, id)) {
+			s->first = call;
+			name_copy(s->name, name);
+		} else if (none != id) {
+			continue;
+		}
+		atomic_fetch_or(&s->kinds, kinds);
+		return;
+	}
+}
+
+/* True: this site is meant, and it is its first call. */
+static bool
+site_wanted(unsigned long id)
+{
+	for (long i = 0; i < shared->nwant; i++) {
+		unsigned long want = id;
+
+		if (!atomic_compare_exchange_strong(&shared->want[i], &want, 0))
+			continue;
+		shared->hit[atomic_fetch_add(&shared->nhit, 1)] = id;
+		return true;
+	}
+	return false;
+}
+
+static bool
+site_hit(int kinds, const char *name, long call)
+{
+	void *stack[DEPTH] = { NULL };
+	unsigned long id = 1469598103934665603UL;
+	int n;
+
+	if (inside)
+		return false;
+	inside = true;
+	n = backtrace(stack, DEPTH);
+	inside = false;
+	for (int i = 0; i < n; i++)
+		id = (id ^ (unsigned long)stack[i]) * 1099511628211UL;
+	for (size_t i = 0; name[i]; i++)
+		id = (id ^ (unsigned char)name[i]) * 1099511628211UL;
+	if (shared->survey)
+		site_note(id, kinds, name, call);
+	if (!site_wanted(id))
+		return false;
+	memcpy(shared->stack, stack, sizeof(stack));
+	return true;
+}
+
 /* True: the call is to fail, with errno. */
 static bool
 point(int kinds, const char *name)
 {
+	long call;
+
 	if (shared == NULL || !shared->armed)
 		return false;
 	if (((shared->kinds ? shared->kinds : CHANGE) & kinds) == 0)
 		return false;
-	if (atomic_fetch_add(&shared->calls, 1) + 1 != shared->at)
+	call = atomic_fetch_add(&shared->calls, 1) + 1;
+	if (call != shared->at &&
+	    ((!shared->nwant && !shared->survey) ||
+		!site_hit(kinds, name, call)))
 		return false;
-	for (size_t i = 0; name[i] && i + 1 < sizeof(shared->name); i++)
-		shared->name[i] = name[i];
+	name_copy(shared->name, name);
 	if (shared->error) {
 		errno = kinds & PEER && shared->error != EINTR ?
 		    ECONNRESET :

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 
@@ -49,18 +50,97 @@ def key_of_another(run):
     shutil.copy(W / "b1" / "identity.key", run.copy("ann") / "identity.key")
 
 
+def _edit(run, path, words):
+    """
+    Write lines of a configuration: a key that its section has already gets the
+    new value, a line that begins with + comes besides, all else is added.
+    """
+    lines = path.read_text().splitlines()
+    new = run.fill(" ".join(words)).encode().decode("unicode_escape").split("\n")
+    lines = [s for s in lines if s]
+    section, said = "", ""
+    for s in new:
+        key = s.split(" =")[0]
+        section = s if s.startswith("[") else section
+        old = _line_of(lines, section, key)
+        if old is not None:
+            lines[old] = s
+        elif s != section:
+            lines += ([section] if section != said else []) + [s.removeprefix("+")]
+            said, old = section, len(lines) - 1
+        run.names["line"] = (old or 0) + 1
+    path.write_text("\n".join(lines) + "\n")
+
+
+def _line_of(lines, section, key):
+    at = ""
+    for i, s in enumerate(lines):
+        at = s if s.startswith("[") else at
+        if at == section and s.startswith(f"{key} ="):
+            return i
+    return None
+
+
 @setup
 def conf(run, of, *line):
-    """A line at the end of consent.conf; {silent} is a port that is open."""
+    """Lines of consent.conf; {silent} is a port that is open."""
     silent = Fault("silent")
     run.undo.append(silent.close)
     run.names["silent"] = silent.url.replace("http://", "")
-    with (run.copy(of) / "consent.conf").open("a") as f:
-        f.write(" ".join(line).replace("\\n", "\n")
-                .replace("{dir}", run.names["dir"]).replace("{silent}", run.names["silent"])
-                + "\n")
-    with open(f"{run.names['home']}/consent.conf") as f:
-        run.names["line"] = len(f.readlines())
+    _edit(run, run.copy(of) / "consent.conf", line)
+
+
+def _server_dir(run):
+    """A directory of consentd of its own, {server}."""
+    top = run.dir / "server"
+    run.names["server"] = str(top)
+    sh("consentd", "init", "--dir", top, "--node-listen", "127.0.0.1:0",
+       "--rms-listen", "127.0.0.1:0")
+    run.names["generator"] = item(top / "client.conf", "generator")
+    kept = {p: p.read_bytes() for p in top.iterdir() if p.is_file()}
+
+    def put_back():
+        for p, content in kept.items():
+            if not p.is_file():
+                shutil.rmtree(p, ignore_errors=True)
+            p.write_bytes(content)
+    run.mend(put_back)
+    return top
+
+
+@setup
+def server_dir(run):
+    """Nothing is wrong with it."""
+    _server_dir(run)
+
+
+@setup
+def server_conf(run, name, *line):
+    """Lines of consentd.conf or client.conf."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        run.names["port"] = taken.getsockname()[1]
+        run.names["taken"] = "127.0.0.1:%d" % run.names["port"]
+        run.undo.append(taken.dup().close)
+    _edit(run, _server_dir(run) / name, line)
+
+
+@setup
+def server_conf_without(run, key):
+    _without(_server_dir(run) / "client.conf", key)
+
+
+@setup
+def server_file(run, name, how):
+    """A file of the directory is missing, cut, another's, or no file."""
+    path = _server_dir(run) / name
+    if how == "other":
+        shutil.copy(W / "other" / name, path)
+    elif how == "cut":
+        path.write_bytes(path.read_bytes()[:40])
+    else:
+        path.unlink()
+        if how == "folder":
+            path.mkdir()
 
 
 @setup
@@ -387,6 +467,22 @@ def _mend(run):
     for fn in reversed(run.faults):
         fn()
     run.faults = []
+
+
+@check
+def server_again(run):
+    """With what it was before, consentd serves."""
+    _mend(run)
+    log = run.dir / "server.log"
+    with log.open("wb") as f:
+        p = subprocess.Popen(["consentd", "serve", "--dir", run.names["server"]], env=ENV,
+                             stdin=subprocess.DEVNULL, stdout=f, stderr=f)
+    try:
+        wait_for("consentd", lambda: "info: ready" in log.read_text() or p.poll())
+    finally:
+        p.terminate()
+    if p.wait(20) != 0:
+        return log.read_text()
 
 
 @check

@@ -346,6 +346,8 @@ START_TEST(conf_reads_and_names_the_line)
 		{ "[b]\ntime = 200s\n", ":2: '200s'" },
 		{ "[b]\nflag = maybe\n", ":2: 'maybe'" },
 		{ "[a]\n\nnonsense\n", ":3:" },
+		{ "[a]\nname = y\n[b]\n[a]\nname = y\n",
+		    ":5: 'name' is given twice in [a]" },
 	};
 	struct values v;
 

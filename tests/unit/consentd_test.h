@@ -68,6 +68,8 @@ extern struct place place;
 void place_up(void);
 /* With the node in a process of its own; place_node() starts and kills it. */
 void place_up_apart(void);
+/* Give a key of consentd.conf another value. */
+void place_set(const char *dir, const char *key, const char *value);
 void place_node(bool up);
 void place_down(void);
 /* Stop by ${sig} and serve again; clients stay good. */

@@ -390,14 +390,9 @@ END_TEST
 /* Who is registered may come again and again, new ones only so often. */
 START_TEST(test_registrations)
 {
-	CLEANUP_BUF struct buf conf = { 0 };
 	struct rms_card card;
-	char path[160];
 
-	(void)snprintf(path, sizeof(path), "%s/consentd.conf", place.dir);
-	OK(file_read(path, 65536, &conf));
-	buf_str(&conf, "[rms]\nregistrations = 1\n");
-	OK(file_write(path, conf.p, conf.len, 0600));
+	place_set(place.dir, "registrations", "1");
 	place_restart(SIGTERM);
 	OK(rms_register(place.patient_c, &card));
 	OK(rms_register(place.friend_c, &card));

@@ -240,18 +240,30 @@ use_node(const char *dir, const char *node_dir)
 }
 
 void
+place_set(const char *dir, const char *key, const char *value)
+{
+	CLEANUP_BUF struct buf old = { 0 }, new = { 0 };
+	char path[160], line[64];
+	const char *at;
+
+	(void)snprintf(path, sizeof(path), "%s/consentd.conf", dir);
+	(void)snprintf(line, sizeof(line), "\n%s = ", key);
+	OK(file_read(path, 65536, &old));
+	at = strstr(buf_text(&old), line);
+	ck_assert_ptr_nonnull(at);
+	at += strlen(line);
+	buf_put(&new, old.p, (size_t)(at - (const char *)old.p));
+	buf_fmt(&new, "%s%s", value, at + strcspn(at, "\n"));
+	OK(file_write(path, new.p, new.len, 0600));
+}
+
+void
 place_up_apart(void)
 {
-	CLEANUP_BUF struct buf conf = { 0 };
-	char path[160];
-
 	memset(&place, 0, sizeof(place));
 	dir_make(place.node_dir);
 	init(place.node_dir);
-	(void)snprintf(path, sizeof(path), "%s/consentd.conf", place.node_dir);
-	OK(file_read(path, 65536, &conf)); /* blocks come often */
-	buf_str(&conf, "[node]\nheartbeat = 1s\n");
-	OK(file_write(path, conf.p, conf.len, 0600));
+	place_set(place.node_dir, "heartbeat", "1s"); /* blocks come often */
 	place.node_pid = serve(place.node_dir);
 	dir_make(place.dir);
 	init(place.dir);
