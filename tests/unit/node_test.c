@@ -20,7 +20,8 @@ world_open(void)
 		.identity = world.key,
 		.chain_byte = 'C',
 		.heartbeat_ms = world.heartbeat_ms,
-		.api_key = world.api_key };
+		.api_key = world.api_key,
+		.dialect = world.waves ? &ledger_waves : NULL };
 
 	ck_assert_int_eq(node_open(&o, &world.node), ERR_OK);
 }
@@ -516,6 +517,7 @@ main(void)
 	suite_add_tcase(s, chain_tests());
 	suite_add_tcase(s, rollback_tests());
 	suite_add_tcase(s, verify_tests());
+	suite_add_tcase(s, waves_tests());
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);

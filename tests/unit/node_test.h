@@ -18,6 +18,7 @@ struct world {
 	struct http_client *c;
 	int64_t heartbeat_ms; /* of world_open() */
 	const char *api_key;  /* of world_open() */
+	bool waves;           /* of world_open() */
 };
 
 extern struct world world;
@@ -51,5 +52,6 @@ const char *address_of(const struct seal_identity *id);
 TCase *chain_tests(void);
 TCase *rollback_tests(void);
 TCase *verify_tests(void);
+TCase *waves_tests(void);
 
 #endif
