@@ -4,9 +4,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define LOOK_MS        1000  /* for what other processes put in */
-#define RESEND_MS      30000 /* a node's pool can lose what it took */
-#define REFUSED_MS     2000  /* doubled each time up to */
+#define LOOK_MS   1000  /* for what other processes put in */
+#define RESEND_MS 30000 /* a node's pool can lose what it took */
+/* Nodes say "already" to the same bytes for 20 s, whatever became of them. */
+#define AGAIN_MS       21000
+#define REFUSED_MS     2000 /* doubled each time up to */
 #define REFUSED_MAX_MS 300000
 #define STUCK_MS       3600000 /* what never fits may after an upgrade */
 #define BACKOFF_MS     200
@@ -126,16 +128,16 @@ forget_why(struct ledger_outbox *o)
 	(void)pthread_mutex_unlock(&o->lock);
 }
 
+/* A node may lie about what it refuses: nothing waits for long at first. */
 static int64_t
 pause_after(const struct ledger_attempt *a, enum ledger_fate fate)
 {
+	int64_t max = fate == LEDGER_STUCK ? STUCK_MS : REFUSED_MAX_MS;
 	int64_t pause = REFUSED_MS;
 
-	if (fate == LEDGER_STUCK)
-		return STUCK_MS;
-	for (unsigned i = 0; i < a->fails && pause < REFUSED_MAX_MS; i++)
+	for (unsigned i = 0; i < a->fails && pause < max; i++)
 		pause *= 2;
-	return pause;
+	return pause < max ? pause : max;
 }
 
 /* What a handshake learned meanwhile. */
@@ -199,7 +201,8 @@ send_one(struct ledger_outbox *o, struct ledger_node *node, struct due *d,
 	if (e == ERR_OK) {
 		a->with_node = true;
 		a->fails = 0;
-		a->next = clock_boot_ms() + RESEND_MS;
+		a->next = clock_boot_ms() +
+		    (why->fate == LEDGER_IT_HAS ? AGAIN_MS : RESEND_MS);
 	} else if (e == ERR_NODE)
 		refused(o, node, d, a, why->fate);
 	return e;
