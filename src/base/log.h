@@ -7,6 +7,11 @@
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
 /* Takes one finished line without its newline; must be thread-safe. */
@@ -31,6 +36,18 @@ void log_set_sink(log_sink sink);
  */
 void log_line(enum log_level level, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* The newest warning or error. */
+struct log_trouble {
+	char text[1024];
+	int64_t since, last; /* wall clock: first and last time in a row */
+};
+
+/**
+ * log_newest_trouble(out):
+ * Return false if there was none since the start.
+ */
+bool log_newest_trouble(struct log_trouble *out) must_check;
 
 #define log_error(...) log_line(LOG_ERROR, __VA_ARGS__)
 #define log_warn(...)  log_line(LOG_WARN, __VA_ARGS__)

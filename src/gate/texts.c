@@ -3,6 +3,7 @@
 #include "gate/gate_internal.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/text.h"
 
 static void
@@ -23,6 +24,21 @@ how_to_ask(struct gate *g, const struct pubkey *patient, struct buf *out)
 	    "What is granted appears in this folder by itself.  Every open,\n"
 	    "granted or refused, is shown to the patient.\n",
 	    home_dir(g->home), alias);
+}
+
+/* What went wrong last, as the log has it: what, since when, the remedy. */
+static void
+trouble(struct buf *out)
+{
+	char since[CLOCK_TEXT], last[CLOCK_TEXT];
+	struct log_trouble t;
+
+	if (log_newest_trouble(&t))
+		buf_fmt(out,
+		    "newest trouble:    %s\n"
+		    "                   since %s, last %s\n",
+		    t.text, clock_text(t.since, since),
+		    clock_text(t.last, last));
 }
 
 static void
@@ -52,6 +68,7 @@ status(struct gate *g, const struct pubkey *patient, struct buf *out)
 		if (box.why[0])
 			buf_fmt(out, "newest refusal:    %s\n", box.why);
 	}
+	trouble(out);
 	for (size_t i = 0; i < c->npatients; i++)
 		if (ID_EQ(&c->patient[i].key, patient))
 			buf_fmt(out, "document sets:     %zu\n",

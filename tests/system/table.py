@@ -84,6 +84,7 @@ def run_row(row, show):
         if show:
             print("shown:", json.dumps([row.id, got, run.log_tail(), run.names]) + "\n", end="")
         wrong = compare(run, row, got)
+        run.said = run.fill(row.log)
         for c in row.checks:
             why = CHECKS[c](run)
             if why:

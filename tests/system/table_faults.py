@@ -486,6 +486,14 @@ def server_again(run):
 
 
 @check
+def status_says(run):
+    """The mount itself tells the trouble that its log has, and since when."""
+    text = open(f"{run.names['mount']}/Ann/.consent/status.txt").read()
+    if run.said.removeprefix("consentfs: warning: ") not in text or "since 20" not in text:
+        return f"status.txt does not tell it: {text}"
+
+
+@check
 def again(run):
     """Without the fault the same command succeeds."""
     _mend(run)
