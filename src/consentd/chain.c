@@ -36,7 +36,7 @@ show(void *ctx, uint64_t done, uint64_t of)
 		return;
 	p->next = clock_boot_ms() + SHOW_MS;
 	p->shown = true;
-	fprintf(stderr, "\rblock %" PRIu64 " of %" PRIu64 "%s", done, of,
+	(void)fprintf(stderr, "\rblock %" PRIu64 " of %" PRIu64 "%s", done, of,
 	    done == of ? "\n" : "");
 }
 
@@ -59,7 +59,7 @@ verify(const char *dir, struct verdict *out)
 	if (out->err == ERR_OK)
 		out->err = node_verify(&o, &out->done);
 	if (p.shown && out->err)
-		fputc('\n', stderr);
+		(void)fputc('\n', stderr);
 	(void)snprintf(out->detail, sizeof(out->detail), "%s",
 	    out->err ? err_detail(out->err) : "");
 }

@@ -43,15 +43,14 @@ find_data(struct node *n, struct db_txn *t,
     const uint8_t address[static NODE_ADDRESS], const char *name,
     struct db_val *out)
 {
-	uint8_t key[NODE_ADDRESS + LEDGER_MAX_KEY];
-	size_t len = strlen(name);
+	CLEANUP_BUF struct buf key = { 0 };
 
-	if (len > LEDGER_MAX_KEY)
+	if (strlen(name) > LEDGER_MAX_KEY)
 		return false;
-	memcpy(key, address, NODE_ADDRESS);
-	memcpy(key + NODE_ADDRESS, name, len);
-	return db_get(
-	    t, n->t.data, (struct db_val){ key, NODE_ADDRESS + len }, out);
+	buf_put(&key, address, NODE_ADDRESS);
+	buf_str(&key, name);
+	return key.err == ERR_OK &&
+	    db_get(t, n->t.data, (struct db_val){ key.p, key.len }, out);
 }
 
 /* Those that the arguments "key" name; public Waves only. */

@@ -276,18 +276,17 @@ check_blocks(struct verify *v)
 static enum err
 verify_open(struct verify *v, struct node_verified *out)
 {
-	CLEANUP_TXN struct db_txn t = { 0 };
 	enum err e = db_check(v->n->db);
 
 	if (e)
 		return e;
-	v->t = &t;
-	db_read(v->n->db, &t);
+	db_read(v->n->db, v->t);
 	e = check_blocks(v);
 	if (e == ERR_OK)
 		e = verify_state(v);
 	if (e == ERR_OK)
-		e = t.err;
+		e = v->t->err;
+	db_abort(v->t);
 	*out = (struct node_verified){ v->height, v->txs, v->pooled };
 	free(v->key);
 	return e;
@@ -297,13 +296,14 @@ enum err
 node_verify(const struct node_verify_opts *o, struct node_verified *out)
 {
 	struct node n = { .chain_byte = o->chain.b[0], .lock_fd = -1 };
-	struct verify v = { .o = o, .n = &n };
+	struct db_txn t = { 0 };
+	struct verify v = { .o = o, .n = &n, .t = &t };
 	enum err e = node_store_open(o->dir, true, &n);
 
-	if (e == ERR_BUSY)
-		e = err_say(e, "a node runs on '%s'; stop it first", o->dir);
 	if (e == ERR_OK)
 		e = verify_open(&v, out);
 	node_store_close(&n);
+	if (e == ERR_BUSY)
+		return err_say(e, "a node runs on '%s'; stop it first", o->dir);
 	return e;
 }
