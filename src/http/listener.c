@@ -235,11 +235,14 @@ drain(struct http_listener *l)
 	(void)pthread_mutex_unlock(&l->lock);
 }
 
+/*
+ * It listens until the end; who comes meanwhile is told that the service is
+ * stopping.  MHD_quiesce_daemon() and the threads of the pool both take the
+ * socket out of the epoll set, and who is second aborts the process.
+ */
 void
 http_close(struct http_listener *l)
 {
-	MHD_socket fd = MHD_INVALID_SOCKET;
-
 	if (l == NULL)
 		return;
 	(void)pthread_mutex_lock(&l->lock);
@@ -247,15 +250,12 @@ http_close(struct http_listener *l)
 	(void)pthread_cond_broadcast(&l->changed);
 	(void)pthread_mutex_unlock(&l->lock);
 	if (l->daemon) {
-		fd = MHD_quiesce_daemon(l->daemon);
 		http_wake(l);
 		drain(l);
 		MHD_stop_daemon(l->daemon);
 	}
 	if (l->ticking)
 		(void)pthread_join(l->ticker, NULL);
-	if (fd != MHD_INVALID_SOCKET)
-		(void)close(fd);
 	(void)pthread_cond_destroy(&l->changed);
 	(void)pthread_mutex_destroy(&l->lock);
 	free(l);
