@@ -177,21 +177,21 @@ copy_doc(struct getting *x, uint32_t number, int fd)
 }
 
 /* The manifest allows no component that leads out of the folder. */
-static enum err
-make_path(const struct getting *x, const struct event_document *doc, char **out)
+static char *
+make_path(
+    const struct getting *x, const struct event_document *doc, enum err *e)
 {
 	CLEANUP_BUF struct buf path = { 0 };
-	enum err e;
 
 	buf_str(&path, x->folder.part);
 	for (size_t i = 0; i < doc->ncomponents; i++) {
-		if (i > 0 && (e = file_mkdirs(buf_text(&path))))
-			return e;
+		if (i > 0 && (*e = file_mkdirs(buf_text(&path))))
+			return NULL;
 		buf_str(&path, "/");
 		buf_str(&path, doc->component[i]);
 	}
-	*out = path.err ? NULL : strdup(buf_text(&path));
-	return *out ? ERR_OK : ERR_NOMEM;
+	*e = ERR_NOMEM; /* without a path */
+	return path.err ? NULL : strdup(buf_text(&path));
 }
 
 static enum err
@@ -201,11 +201,11 @@ get_doc(struct getting *x, uint32_t number)
 	struct timespec times[2] = { { .tv_nsec = UTIME_NOW },
 		{ .tv_sec = doc->modified / 1000,
 		    .tv_nsec = doc->modified % 1000 * 1000000 } };
-	CLEANUP(free) char *path = NULL;
 	CLEANUP_FD int fd = -1;
-	enum err e = make_path(x, doc, &path);
+	enum err e;
+	CLEANUP(free) char *path = make_path(x, doc, &e);
 
-	if (e)
+	if (path == NULL)
 		return e;
 	fd = open(
 	    path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);

@@ -123,10 +123,13 @@ gather_data(struct gather *g, const json_t *j, struct tx_id *out_id)
 		return e == ERR_TOOBIG ? ERR_FORMAT : e;
 	tx->height = g->height;
 	*out_id = tx->id;
-	e = append(g->tx, g->n, tx);
-	return e == ERR_OK && g->list && !g->dialect->author ?
-	    add_leaf(g, j, tx) :
-	    e;
+	if (g->list && !g->dialect->author)
+		e = add_leaf(g, j, tx);
+	if (e) {
+		ledger_tx_free(tx);
+		return e;
+	}
+	return append(g->tx, g->n, tx);
 }
 
 /* A container's badge transactions stand inside it, one level deep. */

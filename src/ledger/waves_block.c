@@ -163,8 +163,9 @@ root_of(struct buf *leaves, uint8_t out[static HASH])
 		n = (n + 1) / 2;
 		p = leaves->p;
 		for (size_t i = 0; i < n; i++) {
-			struct seal_part pair = { p + 2 * i * HASH, 2 * HASH };
 			uint8_t hash[HASH];
+			struct seal_part pair = { p + 2 * i * HASH,
+				2 * sizeof(hash) };
 
 			seal_hash(NULL, &pair, 1, hash);
 			memcpy(p + i * HASH, hash, HASH);
