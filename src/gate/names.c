@@ -31,6 +31,23 @@ gate_name_equal(const char *a, const char *b)
 	return x && y && strcmp(x, y) == 0;
 }
 
+/*
+ * U+202A..202E and U+2066..2069 let what follows be shown backwards, so that a
+ * name seems to be another.
+ */
+static bool
+turns(const char *p)
+{
+	static const char *const marks[] = { "\xe2\x80\xaa", "\xe2\x80\xab",
+		"\xe2\x80\xac", "\xe2\x80\xad", "\xe2\x80\xae", "\xe2\x81\xa6",
+		"\xe2\x81\xa7", "\xe2\x81\xa8", "\xe2\x81\xa9" };
+
+	for (size_t i = 0; i < ARRAY_LEN(marks); i++)
+		if (strncmp(p, marks[i], 3) == 0)
+			return true;
+	return false;
+}
+
 /* Cut to whole characters and make it legal on Windows too. */
 static void
 make_legal(char *s)
@@ -44,7 +61,9 @@ make_legal(char *s)
 		s[n] = '\0';
 	}
 	for (char *p = s; *p; p++)
-		if ((unsigned char)*p < 0x20 || *p == 0x7f ||
+		if (turns(p))
+			memset(p, '_', 3);
+		else if ((unsigned char)*p < 0x20 || *p == 0x7f ||
 		    strchr("/\\:*?\"<>|", *p))
 			*p = '_';
 	while (n > 0 && (s[n - 1] == ' ' || s[n - 1] == '.'))

@@ -416,7 +416,7 @@ def main():
             print(f"== {name} {' '.join(mine)}", flush=True)
             try:
                 failed += one_path(w, name, mine, done)
-            except Failed as e:
+            except (Failed, subprocess.TimeoutExpired) as e:
                 print(f"FAILED: {name}: {e} (SEED={SEED} SHARE={SHARE})", flush=True)
                 failed += 1
         w.down()

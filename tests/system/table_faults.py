@@ -399,6 +399,28 @@ def mount_point(run, kind):
 
 
 @setup
+def card_of_another(run):
+    """{card}: a patient's of another installation."""
+    run.copy("b1")
+    home = run.dir / "patient"
+    sh("consent", "--home", home, "keygen", "--roots", W / "other/client.conf", "--unprotected")
+    card = run.dir / "card"
+    card.write_text(consent(home, "register"))
+    run.names["card"] = str(card)
+
+
+@setup
+def card_changed(run):
+    """{card}: Ann's, with another letter in its middle."""
+    text = (W / "ann.card").read_text()
+    at = text.index("consent-card:") + 60
+    run.copy("b1")
+    card = run.dir / "card"
+    card.write_text(text[:at] + ("a" if text[at] != "a" else "b") + text[at + 1:])
+    run.names["card"] = str(card)
+
+
+@setup
 def mounted(run):
     """Somebody else has the home, the cache and the mount point."""
     run.reader()
@@ -448,6 +470,28 @@ def files(run, kind):
     for i, name in enumerate(NAMES[kind]):
         with open(os.fsencode(top) + b"/" + os.fsencode(name), "wb") as f:
             f.write(b"content %d" % i)
+
+
+TITLES = {
+    "dots": "../../etc/passwd",
+    "dot": "..",
+    "control": "a\tb\x1b[2Jc",
+    "newline": "a\nb",
+    "long": "x" * 255,
+    "windows": "CON: a?b*c. ",
+    "bidi": "a\u202ecod.exe",
+    "case": "report\0Report",
+    "unicode": "caf\u00e9\0cafe\u0301",
+    "not-utf8": b"a\xff",
+}
+
+
+@setup
+def title(run, kind):
+    """Sets are published under such a title ({title}), or two of them."""
+    run.titles = os.fsencode(TITLES[kind]).split(b"\0")
+    run.names["title"] = os.fsdecode(run.titles[0])
+    run.make_doc()
 
 
 # ---- checks ----
@@ -510,6 +554,32 @@ def names_kept(run):
     shown = run.listed(run.mount(run.spare("b")))
     if tree(shown) != tree(run.dir / "files"):
         return f"other names or contents: {os.listdir(shown)}"
+
+
+@check
+def titles_kept_apart(run):
+    """Each set has a folder of its own, with a name that harms nobody."""
+    sets = [json.loads(run.stdout.decode())["set"]]
+    for more in run.titles[1:]:
+        sets.append(json.loads(consent(W / "a1", "publish", "--patient", "Ann", "--title",
+                                       os.fsdecode(more), "--json", run.doc))["set"])
+    for one in sets:
+        run.names["set"] = one
+        run.decide("grant", "--until", "1d")
+    at = run.mount(run.spare("b")) / "Ann"
+
+    def folders():
+        return [p for p in at.iterdir() if p.name != ".consent"
+                and os.getxattr(p, "user.consent.set").decode() in sets]
+    found = wait_for("the sets", lambda: len(folders()) == len(sets) and folders())
+    for p in found:
+        if p.name.strip(". ") != p.name or len(os.fsencode(p.name)) > 255 \
+                or any(c in '\\/:*?"<>|\u202e' or c < " " for c in p.name):
+            return f"folder {p.name!r}"
+        if (p / "report.pdf").read_bytes() != run.doc.read_bytes():
+            return f"other bytes in {p.name!r}"
+    if len({p.name.casefold() for p in found}) != len(sets):
+        return "folders that differ in case only"
 
 
 @check
