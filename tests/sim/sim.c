@@ -119,9 +119,12 @@ find_place(struct ev *e, size_t i)
 	    clock_wall_ms() - net.now + net_seen(i);
 }
 
-/* What he decides who knows all that a node had by ${cut}. */
+/*
+ * What he decides who knows all that a node had by ${cut}; ${lost}: and what is
+ * final since, for a pool may lose the one and not the other.
+ */
 static bool
-all_knowing(int64_t cut)
+knowing(int64_t cut, bool lost)
 {
 	static struct story s;
 	static struct ref_verdict v;
@@ -135,14 +138,20 @@ all_knowing(int64_t cut)
 	for (size_t i = 0; i < ndeeds; i++) {
 		struct ev *e = &s.ev[s.n];
 
-		if (net_seen(i) == 0 || net_seen(i) > cut)
+		if (net_seen(i) == 0 || (net_seen(i) > cut && !lost))
 			continue;
 		*e = deed[i].ev;
 		find_place(e, i);
-		s.n++;
+		s.n += net_seen(i) <= cut || e->src.final;
 	}
 	ref_decide(&s, &q, &v);
 	return v.permit;
+}
+
+static bool
+all_knowing(int64_t cut)
+{
+	return knowing(cut, false);
 }
 
 /* How long ago, at least, he would have permitted what he denies now. */
@@ -154,7 +163,8 @@ lateness(void)
 	for (size_t i = 0; i < ndeeds; i++) {
 		int64_t seen = net_seen(i);
 
-		if (seen > 0 && net.now - seen < least && all_knowing(seen - 1))
+		if (seen > 0 && net.now - seen < least &&
+		    (all_knowing(seen - 1) || knowing(seen - 1, true)))
 			least = net.now - seen;
 	}
 	return least;
