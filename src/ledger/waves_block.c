@@ -312,6 +312,9 @@ ledger_waves_check(const json_t *json, const struct ledger_pins *pins,
 
 	if (b->height == 1)
 		return ERR_OK;
+	/* an embedded node's, whatever network it speaks for */
+	if (json_integer_value(json_object_get(json, "version")) == 1)
+		return ledger_node_check(json, pins, list, b);
 	e = read_header(json, &h);
 	if (e == ERR_OK)
 		e = check_header(&h, pins, b);
