@@ -11,9 +11,7 @@
 #define MAX_READERS 510
 #define PAGE        4096
 #define REOPEN_MS   500
-#define META                                                                   \
-	"meta" /* our own table, beside the ${DB_MAX_TABLES} of callers        \
-		*/
+#define META        "meta" /* our own table, beside those of callers */
 
 enum err
 db_err(const struct db *d, int rc, const char *what)

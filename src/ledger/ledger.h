@@ -142,9 +142,8 @@ void ledger_node_wait(struct ledger_node *n, uint64_t height, int64_t ms,
 
 struct ledger_block {
 	uint64_t height;
-	struct sig id,
-	    reference; /* reference: id of the parent; an id of 32
-			  bytes (public Waves) is followed by zeros */
+	struct sig id;        /* one of 32 bytes (public Waves): zeros follow */
+	struct sig reference; /* id of the parent */
 	int64_t time;
 	struct pubkey generator; /* zero if the node does not say */
 	size_t ntx; /* data transactions, in order, type 120 opened */
