@@ -87,8 +87,10 @@ undo(struct ledger_follower *f, unsigned before)
 {
 	if (f->nheld == before)
 		return;
-	log_info("ledger: the node replaced its newest %u blocks, which were "
-		 "not final",
+	/* a Waves node makes its newest block anew with each micro-block */
+	log_line(before - f->nheld > 1 ? LOG_INFO : LOG_DEBUG,
+	    "ledger: the node replaced its newest %u blocks, which were not "
+	    "final",
 	    before - f->nheld);
 	if (f->sink.undone)
 		f->sink.undone(f->sink.ctx);
