@@ -26,7 +26,7 @@ echo "a document" >"$W/doc"
 publish b1 "Records" "$W/doc" >/dev/null
 consent --home "$W/ann" grant --to "Clinic A" --until 30d >/dev/null
 M=$W/m-reorg
-mount_home a1 "$M" # the log is a1's
+mount_home a1 "$M" --verbose # the log tells of the newest block too
 until_ok 30 appears "$M" Records
 D=$(find_dir "$M" Records)
 until_ok 20 cmp "$W/doc" "$D/doc"
