@@ -213,6 +213,7 @@ net_reorg(unsigned n, bool lose)
 	     block[root].height + NET_DEPTH > net.highest + 1;
 	     n--)
 		root = block[root].parent;
+	net.lost |= lose;
 	tip[MAIN] = root;
 	give_up(old, root, MAIN, lose);
 	net.now += 1000;
@@ -227,6 +228,7 @@ net_reorg(unsigned n, bool lose)
 void
 net_lose_pools(void)
 {
+	net.lost = true;
 	for (unsigned t = 0; t < ntxs; t++)
 		tx[t].in_pool[MAIN] = tx[t].in_pool[OTHER] = false;
 }

@@ -176,7 +176,8 @@ late(const char *what, bool permitted, int64_t by, int64_t bound,
 {
 	if (!permitted)
 		return;
-	if (by > bound + SLACK_MS + (net.minor ? NET_MINOR_MS : 0))
+	if (by > bound + SLACK_MS + (net.minor ? NET_MINOR_MS : 0) +
+		(net.lost ? NET_LOST_MS : 0))
 		sim_fail("%s is permitted that was denied %lld ms ago", what,
 		    (long long)by);
 	if (by > *longest)

@@ -28,9 +28,11 @@ void sim_fail(const char *fmt, ...)
 
 /* ---- net.c: clock, nodes, what is between them and us ---- */
 
-#define NET_DEPTH     3 /* blocks are final after; nodes keep to it */
-#define NET_EVERY_MS  15000
-#define NET_MINOR_MS  40000 /* a split part makes blocks for so long */
+#define NET_DEPTH    3 /* blocks are final after; nodes keep to it */
+#define NET_EVERY_MS 15000
+#define NET_MINOR_MS 40000 /* a split part makes blocks for so long */
+/* They say "already" for so long to what they lost; then it is sent again. */
+#define NET_LOST_MS   (20000 + 15000)
 #define NET_EXPIRY_MS 7200000
 
 enum { MAIN, OTHER, NODES }; /* the clinic's node is OTHER */
@@ -50,6 +52,7 @@ struct net {
 	bool faults;       /* calls may fail */
 	bool split, minor; /* two parts; OTHER makes blocks of its own */
 	int64_t split_at, mined[NODES];
+	bool lost;        /* nodes forgot what they had taken */
 	bool deep;        /* OTHER may fork below what is final */
 	uint64_t highest; /* that a chain ever was */
 	uint64_t calls, reorgs, deepest;
