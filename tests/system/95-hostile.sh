@@ -216,7 +216,7 @@ other_card() {
 	sed -i "s/:$EVIL_RMS\$/:$port/; s/:$NODE_PORT\$/:0/" "$W/rms2/client.conf" "$W/rms2/consentd.conf"
 	"$BUILD_DIR/consentd" serve --dir "$W/rms2" 2>"$W/consentd2.log" &
 	rms=$!
-	until_ok 20 curl -sf "http://127.0.0.1:$port/healthz"
+	until_ok 20 curl -sf -m 5 "http://127.0.0.1:$port/healthz"
 	cp -r "$W/ann" "$W/ann2"
 	sed -i "s/:$EVIL_RMS\$/:$port/; s/:$EVIL_NODE\$/:$(sed -n 's/^node //p' "$W/rms2/ports")/" "$W/ann2/consent.conf"
 	rm -rf "$W/ann2/cli" "$W/ann2/cards"

@@ -97,7 +97,7 @@ server_init() {
 server_start() {
 	"$BUILD_DIR/consentd" serve --dir "$W/rms" 2>>"$W/consentd.log" &
 	SERVER=$!
-	until_ok 20 curl -sf "$RMS/healthz"
+	until_ok 20 curl -sf -m 5 "$RMS/healthz"
 }
 server_stop() {
 	kill "$SERVER"

@@ -25,14 +25,14 @@ node_start() {
 		-build-extended-api -serve-extended-api -enable-metamask=false -log-type text \
 		-rate-limiter-opts 'cache=65536&rps=10000&burst=10000' >>"$W/gowaves.log" 2>&1 &
 	OTHERS=$!
-	until_ok 10 curl -sf "$NODE/node/status"
+	until_ok 10 curl -sf -m 5 "$NODE/node/status"
 }
 node_stop() {
 	kill "$OTHERS"
 	wait "$OTHERS" || true
 	OTHERS=''
 }
-height() { curl -sf "$NODE/blocks/height" | jq .height; }
+height() { curl -sf -m 5 "$NODE/blocks/height" | jq .height; }
 higher() { [ "$(height)" -gt "$1" ]; }
 mined() { # N: so many blocks from now
 	until_ok 10 higher "$(($(height) + $1 - 1))"
@@ -68,7 +68,7 @@ server_init() {
 	[[ $chain != *1 ]] || last=2
 	must_fail 5 consentd init "${at[@]}" --chain "${chain%?}$last"
 	consentd init "${at[@]}" --chain "$chain" \
-		--generator "$(curl -sf "$NODE/blocks/headers/last" | jq -r .generatorPublicKey)" >"$W/init.out"
+		--generator "$(curl -sf -m 5 "$NODE/blocks/headers/last" | jq -r .generatorPublicKey)" >"$W/init.out"
 	pay "$(node -e 'const { libs } = require("@waves/waves-transactions");
 		console.log(libs.crypto.address({ publicKey: process.argv[1] }, "R"))' \
 		"$(sed -n 's/^rms //p' "$W/init.out")")"
