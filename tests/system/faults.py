@@ -169,6 +169,8 @@ class DaemonPath:
         self.points = d.points
 
     def begin(self, title):
+        self.w.viewing = isinstance(self.op, crash.View)
+        self.w.up()  # the view is only there where it is needed
         self.op.prepare(title)
         time.sleep(0.1)  # what goes on behind a prepare is not the operation
 
@@ -177,7 +179,7 @@ class DaemonPath:
         t = threading.Thread(target=self.op.act, args=(title,))
         t.start()
         settle(self.d, t)
-        for d in (self.w.mount, self.w.server):
+        for d in [self.w.server] + [d for d, _ in self.w.mounts()]:
             if d.dead():
                 raise Failed(f"{d.name} ended with {d.proc.returncode}")
         return self.op.succeeded
@@ -369,10 +371,8 @@ def one_path(w, name, errors, done):
     count = Count()
     reset(w, name, count)
     op = kind(w)
-    if who == "command":
-        path = VerbPath(w, op, count)
-    else:
-        path = DaemonPath(w, w.mount if who == "consentfs" else w.server, op, count)
+    daemon = {"consentfs": w.mount, "view": w.view, "consentd": w.server}.get(who)
+    path = DaemonPath(w, daemon, op, count) if daemon else VerbPath(w, op, count)
     path.who = who
     sites = find_sites(w, path, name)
     print(name, *(f"{e}:{len(s)}/{n}" for e in errors
@@ -402,7 +402,8 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     crash.Points, crash.Daemon = FaultPoints, Daemon
     w = FaultWorld()
-    os.makedirs(crash.MNT, exist_ok=True)
+    for at in (crash.MNT, crash.VIEW):
+        os.makedirs(at, exist_ok=True)
     errors = [e for e in ERRORS if e != "ENOMEM" or os.environ["ALLOC"]]
     failed, done = 0, Done()
     try:
@@ -421,9 +422,7 @@ def main():
                 failed += 1
         w.down()
     finally:
-        w.mount.kill()
-        w.server.kill()
-        subprocess.run(["umount", "-l", crash.MNT], stderr=subprocess.DEVNULL)
+        w.kill()
     return 1 if failed else 0
 
 
