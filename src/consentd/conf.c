@@ -6,6 +6,7 @@
 #include "base/conf.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "rms/rms.h"
 
 #define AT(field) offsetof(struct consentd_conf, field)
 #define MINUTE    60000LL
@@ -36,7 +37,8 @@ static const struct conf_item items[] = {
 	{ "rms", "listen", CONF_TEXT, AT(rms_listen), "127.0.0.1:6860", 0, 0,
 	    "address of the REST API" },
 	{ "rms", "url", CONF_TEXT, AT(url), "http://127.0.0.1:6860", 0, 0,
-	    "address by which clients reach the REST API" },
+	    "address by which clients reach the REST API: https, or http on "
+	    "loopback" },
 	{ "rms", "lease", CONF_TIME, AT(lease), "900s", 1000, DAY,
 	    "how long a released key may be used" },
 	{ "rms", "threads", CONF_NUM, AT(threads), "4", 1, 256,
@@ -72,6 +74,8 @@ consentd_conf_read(const char *dir, struct consentd_conf *c)
 
 	if (e == ERR_OK)
 		e = conf_read(path, items, ARRAY_LEN(items), NULL, NULL, c);
+	if (e == ERR_OK)
+		e = rms_url_check(c->url);
 	if (e == ERR_NOTFOUND)
 		return err_say(e,
 		    "'%s' is no directory of consentd; make one by "

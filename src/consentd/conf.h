@@ -36,7 +36,8 @@ enum err consentd_conf_defaults(struct consentd_conf *c) must_check;
 /**
  * consentd_conf_read(dir, c):
  * Defaults, then ${dir}/consentd.conf.
- * Errors: NOTFOUND (not made by init), CONFIG.
+ * Errors: NOTFOUND (not made by init), CONFIG, INVAL (clients would not use
+ * the RMS's url).
  */
 enum err consentd_conf_read(
     const char *dir, struct consentd_conf *c) must_check;

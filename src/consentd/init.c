@@ -10,6 +10,7 @@
 #include "consentd/commands_internal.h"
 #include "consentd/conf.h"
 #include "node/node.h"
+#include "rms/rms.h"
 #include "seal/seal.h"
 
 enum {
@@ -80,6 +81,8 @@ take_options(const struct opt_values *v, struct consentd_conf *c)
 		e = consentd_listen_read(c->node_listen, &at);
 	if (e == ERR_OK)
 		e = consentd_listen_read(c->rms_listen, &at);
+	if (e == ERR_OK)
+		e = rms_url_check(c->url);
 	if (e == ERR_OK && strlen(c->chain_byte) != 1)
 		e = err_say(ERR_INVAL, "--chain-byte is one character");
 	return e;

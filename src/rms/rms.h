@@ -19,6 +19,16 @@
 #include "http/http.h"
 #include "seal/seal.h"
 
+/* ---- URLs: rms/url.c ---- */
+
+/**
+ * rms_url_check(url):
+ * Check that clients would use ${url}: http:// or https:// and a host, perhaps
+ * a port; in clear only to a loopback address.
+ * Errors: INVAL.
+ */
+enum err rms_url_check(const char *url) must_check;
+
 /* ---- the card: rms/card.c ---- */
 
 #define RMS_CARD_MAX 1024 /* characters of its text */

@@ -85,3 +85,11 @@ rms_url_read(const char *url, struct rms_url *out)
 	out->host = out->base + (host - url);
 	return ERR_OK;
 }
+
+enum err
+rms_url_check(const char *url)
+{
+	struct rms_url unused;
+
+	return rms_url_read(url, &unused);
+}
