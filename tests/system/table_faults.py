@@ -420,6 +420,53 @@ def card_changed(run):
     run.names["card"] = str(card)
 
 
+def _patient(run):
+    """A patient of this row's own, {patient}, and the first card, {first}."""
+    home = run.dir / "patient"
+    sh("consent", "--home", home, "keygen", "--roots", W / "rms/client.conf", "--unprotected")
+    first = run.dir / "first"
+    first.write_text(consent(home, "register"))
+    run.names.update(patient=str(home), first=str(first))
+    return home
+
+
+@setup
+def card_of_new_patient(run):
+    """{first}: another patient's than the alias Ann names."""
+    run.copy("b1")
+    _patient(run)
+
+
+@setup
+def card_of_new_key(run):
+    """
+    {card}: of a patient whose card is known as First, made anew with another
+    key by an RMS that lost its keystore; its own signature is on it.
+    """
+    home = _patient(run)
+    consent(run.copy("b1"), "alias", run.names["first"], "First")
+    top = run.dir / "server"
+    top.mkdir()
+    for name in ("consentd.conf", "client.conf", "rms.key", "keystore.key"):
+        shutil.copy(W / "rms" / name, top)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        url = "http://127.0.0.1:%d" % free.getsockname()[1]
+    _edit(run, top / "consentd.conf",
+          [f"[node]\\nlisten =\\n[rms]\\nlisten = {url[7:]}\\nurl = {url}"])
+    replace(top / "client.conf", RMS, url)
+    log = (run.dir / "server.log").open("wb")
+    p = subprocess.Popen(["consentd", "serve", "--dir", str(top)], env=ENV,
+                         stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    run.undo.append(lambda: (p.terminate(), p.wait(20)))
+    wait_for("the other RMS", lambda: sh("curl", "-sf", f"{url}/healthz") or True)
+    for name in ("cli", "cards"):
+        shutil.rmtree(home / name)
+    replace(home / "consent.conf", RMS, url)
+    card = run.dir / "card"
+    card.write_text(consent(home, "register"))
+    run.names["card"] = str(card)
+
+
 @setup
 def mounted(run):
     """Somebody else has the home, the cache and the mount point."""
@@ -505,6 +552,17 @@ def home_again(run):
     if tree(W / "ann" / "cards") != tree(home / "cards"):
         return "the cards changed"
     consent(home, "status")
+
+
+@check
+def first_card_kept(run):
+    """The card that was seen first is the one that is used."""
+    cards = run.dir / "home/cards"
+    if "".join((cards / "First").read_text().split()) != \
+            "".join(open(run.names["first"]).read().split()):
+        return "another card is kept"
+    if sorted(p.name for p in cards.iterdir() if p.name != "Ann") != ["First"]:
+        return f"other cards: {os.listdir(cards)}"
 
 
 def _mend(run):
