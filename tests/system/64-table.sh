@@ -12,7 +12,7 @@ tidy() { umount -l "$W/rms"; }
 world
 # hosts to spare: each row that writes has an account of its own
 pids=()
-for i in {1..64}; do
+for i in {1..60}; do
 	[ $i -gt 16 ] || { host "a-$i" a1 & pids+=($!); }
 	host "b-$i" b1 & pids+=($!)
 done
