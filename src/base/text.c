@@ -37,38 +37,70 @@ text58(const void *bytes, size_t len, struct text58 *out)
 	return out->s;
 }
 
+/* A number of 32-bit words, the lowest first. */
+struct words {
+	uint32_t w[TEXT58_MAX_BYTES / 4];
+	size_t n;
+};
+
+/* ${x} times ${factor} plus ${carry}; false: too large. */
+static bool
+words_push(struct words *x, uint32_t factor, uint64_t carry)
+{
+	for (size_t k = 0; k < x->n || carry; k++) {
+		if (k >= ARRAY_LEN(x->w))
+			return false;
+		carry += (uint64_t)x->w[k] * factor;
+		x->w[k] = (uint32_t)carry;
+		carry >>= 32;
+		if (k >= x->n)
+			x->n = k + 1;
+	}
+	return true;
+}
+
+/* Five digits at a time: 58^5 fits in 32 bits. */
+static bool
+words_read(const char *s, struct words *x)
+{
+	while (*s) {
+		uint32_t factor = 1, digits = 0;
+
+		for (int i = 0; i < 5 && *s; i++, s++) {
+			const char *at = strchr(alphabet, *s);
+
+			if (at == NULL)
+				return false;
+			digits = digits * 58 + (uint32_t)(at - alphabet);
+			factor *= 58;
+		}
+		if (!words_push(x, factor, digits))
+			return false;
+	}
+	return true;
+}
+
 enum err
 text58_read_any(const char *s, void *out, size_t cap, size_t *out_len)
 {
-	uint8_t bytes[TEXT58_MAX_BYTES] = { 0 }; /* little-endian */
-	size_t n = 0, zeros = 0;
+	struct words x = { 0 };
+	size_t n, zeros = 0;
 
 	if (strnlen(s, TEXT58_CHARS) >= TEXT58_CHARS)
 		return ERR_FORMAT;
 	for (; *s == '1'; s++)
 		zeros++;
-	for (; *s; s++) {
-		const char *at = strchr(alphabet, *s);
-		unsigned carry;
-
-		if (at == NULL)
-			return ERR_FORMAT;
-		carry = (unsigned)(at - alphabet);
-		for (size_t k = 0; k < n || carry; k++) {
-			if (k >= sizeof(bytes))
-				return ERR_FORMAT;
-			carry += (unsigned)bytes[k] * 58;
-			bytes[k] = (uint8_t)carry;
-			carry >>= 8;
-			if (k >= n)
-				n = k + 1;
-		}
-	}
+	if (!words_read(s, &x))
+		return ERR_FORMAT;
+	for (n = 4 * x.n; n > 0; n--) /* the top word may begin with zeros */
+		if (x.w[(n - 1) / 4] >> (n - 1) % 4 * 8)
+			break;
 	if (zeros + n > cap)
 		return ERR_FORMAT;
 	memset(out, 0, zeros);
 	for (size_t i = 0; i < n; i++)
-		((uint8_t *)out)[zeros + i] = bytes[n - 1 - i];
+		((uint8_t *)out)[zeros + n - 1 - i] = (uint8_t)(x.w[i / 4] >>
+		    i % 4 * 8);
 	*out_len = zeros + n;
 	return ERR_OK;
 }

@@ -134,6 +134,27 @@ START_TEST(base58_known_values)
 }
 END_TEST
 
+START_TEST(base58_every_length)
+{
+	uint8_t in[TEXT58_MAX_BYTES], out[TEXT58_MAX_BYTES];
+	struct text58 t;
+
+	for (size_t i = 0; i < sizeof(in); i++)
+		in[i] = (uint8_t)(255 - i);
+	for (size_t n = 0; n <= sizeof(in); n++) {
+		(void)text58(in, n, &t);
+		ck_assert_int_eq(text58_read(t.s, out, n), ERR_OK);
+		ck_assert_mem_eq(in, out, n);
+	}
+	in[1] = 0; /* a zero after the first byte, and the longest text */
+	ck_assert_int_eq(
+	    text58_read(text58(in, sizeof(in), &t), out, sizeof(in)), ERR_OK);
+	ck_assert_mem_eq(in, out, sizeof(in));
+	memmove(t.s + 1, t.s, strlen(t.s) + 1); /* 58 times as large */
+	ck_assert_int_eq(text58_read(t.s, out, sizeof(out)), ERR_FORMAT);
+}
+END_TEST
+
 START_TEST(base58_refuses)
 {
 	uint8_t out[32];
@@ -508,13 +529,13 @@ main(void)
 {
 	const TTest *const all[] = { err_table_is_golden,
 		err_detail_belongs_to_its_code, err_detail_is_one_harmless_line,
-		bytes_round_trip_and_stick, base58_known_values, base58_refuses,
-		base64_and_utf8, js_is_strict,
-		file_write_replaces_create_refuses, file_write_after_a_crash,
-		fresh_files_are_whole_or_made_again, file_lock_is_exclusive,
-		clock_texts, conf_reads_and_names_the_line, opt_tables,
-		log_cannot_be_forged, secrets_hold_and_wipe,
-		small_secrets_share_pages,
+		bytes_round_trip_and_stick, base58_known_values,
+		base58_every_length, base58_refuses, base64_and_utf8,
+		js_is_strict, file_write_replaces_create_refuses,
+		file_write_after_a_crash, fresh_files_are_whole_or_made_again,
+		file_lock_is_exclusive, clock_texts,
+		conf_reads_and_names_the_line, opt_tables, log_cannot_be_forged,
+		secrets_hold_and_wipe, small_secrets_share_pages,
 		no_secret_in_memory_that_is_not_locked };
 	Suite *s = suite_create("base");
 	SRunner *r = srunner_create(s);
