@@ -110,9 +110,9 @@ struct ledger_node {
 	bool has_generator;
 	struct pubkey *generator; /* ngenerators */
 	size_t ngenerators;
-	bool no_wait; /* atomic: the node has no long poll */
-	bool no_seq;  /* atomic: it has no ranges of blocks */
-	bool met;     /* atomic: after a handshake */
+	bool no_wait;   /* atomic: the node has no long poll */
+	bool met;       /* atomic: after a handshake */
+	int64_t no_seq; /* atomic: until then it has no ranges of blocks */
 
 	/* several nodes: these, and nothing above but the rules */
 	size_t npeers, current; /* current: atomic */

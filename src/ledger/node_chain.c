@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "ledger/ledger_internal.h"
 
+#include "base/clock.h"
+
+#define NO_SEQ_MS 300000 /* how long a 404 to a range is believed */
+
 static enum err get(struct ledger_node *n, const volatile bool *cancel,
     size_t max, json_t **out, const char *fmt, ...)
     __attribute__((format(printf, 5, 6)));
@@ -89,11 +93,13 @@ ledger_node_blocks(struct ledger_node *n, uint64_t from, uint64_t count,
     const volatile bool *cancel, json_t **out)
 {
 	enum err e = ERR_NOTFOUND;
+	int64_t now = clock_boot_ms();
 
-	if (!__atomic_load_n(&n->no_seq, __ATOMIC_RELAXED)) {
+	if (now >= __atomic_load_n(&n->no_seq, __ATOMIC_RELAXED)) {
 		e = range(n, from, count, cancel, out);
 		if (e == ERR_NOTFOUND) /* some kinds of nodes have none */
-			__atomic_store_n(&n->no_seq, true, __ATOMIC_RELAXED);
+			__atomic_store_n(
+			    &n->no_seq, now + NO_SEQ_MS, __ATOMIC_RELAXED);
 	}
 	return e == ERR_NOTFOUND ? one_block(n, from, cancel, out) : e;
 }

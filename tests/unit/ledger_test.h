@@ -28,7 +28,7 @@ struct fake {
 	json_t *blocks; /* array, as it answers them */
 	json_t *pool;   /* array */
 	int64_t height; /* told height; 0: true */
-	bool has_wait;
+	bool has_wait, no_seq;
 	unsigned waits, seqs; /* how often asked */
 	const char *raw;      /* answered to everything, with raw_status */
 	unsigned raw_status;

@@ -115,7 +115,7 @@ on_seq(void *ctx, const struct http_request *req, struct http_reply *r)
 	     h <= number_of(req->seg[1]) && h <= json_array_size(f->blocks);
 	     h++)
 		(void)json_array_append(out, json_array_get(f->blocks, h - 1));
-	e = answer(f, r, 200, out);
+	e = answer(f, r, f->no_seq ? 404 : 200, out);
 	(void)pthread_mutex_unlock(&f->lock);
 	return e;
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "ledger/ledger_internal.h"
 #include "ledger_test.h"
 
 #include <string.h>
@@ -262,6 +263,31 @@ START_TEST(big_answer)
 }
 END_TEST
 
+static size_t
+blocks_from_one(void)
+{
+	CLEANUP_JS json_t *j = NULL;
+
+	OK(ledger_node_blocks(node, 1, 3, NULL, &j));
+	return json_array_size(j);
+}
+
+/* A node without ranges is asked for one block, and for a range later. */
+START_TEST(ranges_404)
+{
+	fake_blocks(f, 2);
+	f->no_seq = true;
+	ck_assert_uint_eq(blocks_from_one(), 1);
+	ck_assert_uint_eq(blocks_from_one(), 1);
+	ck_assert_uint_eq(f->seqs, 1);
+	f->no_seq = false;
+	node->no_seq = clock_boot_ms(); /* some minutes later */
+	ck_assert_uint_eq(blocks_from_one(), 3);
+	ck_assert_uint_eq(blocks_from_one(), 3);
+	ck_assert_uint_eq(f->seqs, 3);
+}
+END_TEST
+
 /* A node without a long poll is asked for it once. */
 START_TEST(wait_404)
 {
@@ -345,6 +371,7 @@ node_tests(void)
 	tcase_add_test(t, fetch_another);
 	tcase_add_test(t, deep_answer);
 	tcase_add_test(t, big_answer);
+	tcase_add_test(t, ranges_404);
 	tcase_add_test(t, wait_404);
 	tcase_add_loop_test(t, wait_cancel, 0, 2);
 	tcase_add_test(t, wait_news);
