@@ -53,6 +53,8 @@ main(void)
 	suite_add_tcase(s, tcase_feed());
 	suite_add_tcase(s, tcase_requests());
 	suite_add_tcase(s, tcase_apart());
+	suite_add_tcase(s, tcase_hostile());
+	suite_add_tcase(s, tcase_hostile_apart());
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);

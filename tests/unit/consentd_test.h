@@ -32,6 +32,8 @@ TCase *tcase_release(void);
 TCase *tcase_feed(void);
 TCase *tcase_requests(void);
 TCase *tcase_apart(void);
+TCase *tcase_hostile(void);
+TCase *tcase_hostile_apart(void);
 
 /* Run a verb of the command line with the words up to NULL. */
 typedef enum err (*verb_fn)(int argc, char **argv);

@@ -107,6 +107,56 @@ START_TEST(test_feed_group)
 }
 END_TEST
 
+/* What is for anyone comes with its key to every host. */
+START_TEST(test_feed_anyone)
+{
+	const struct event e = { .type = EVENT_DECISION,
+		.patient = place.card.patient,
+		.u.decision = { .party = EVENT_ANYONE,
+		    .n = ++place.decisions,
+		    .effect = EVENT_GRANT,
+		    .scope = { .all = true },
+		    .rights = EVENT_RIGHT_LIST } };
+	const struct making how = { .from = place.patient };
+	CLEANUP_MADE struct made grant = { 0 };
+	struct rms_feed_row row;
+	uint64_t a = 0, b = 0;
+
+	make_event(&e, &how, &grant);
+	OK(rms_event(place.patient_c, buf_text(&grant.json)));
+	find_row(place.a.c, &grant.entry, &a, &row);
+	check_sealed(&row, place.a.reading, grant.key);
+	find_row(place.b.c, &grant.entry, &b, &row);
+	check_sealed(&row, place.b.reading, grant.key);
+	ck_assert_uint_eq(count_rows(place.stranger_c, &grant.entry), 0);
+}
+END_TEST
+
+#define ANSWER 500 /* rows at most */
+
+/* More than one answer holds: the next one goes on behind the last row. */
+START_TEST(test_feed_in_parts)
+{
+	CLEANUP_FEED struct rms_feed first = { 0 }, rest = { 0 };
+	CLEANUP_MADE struct made m = { 0 };
+	struct event_id set = { { 1 } };
+	struct inquiry_id id;
+
+	for (int i = 0; i < ANSWER + 3; i++) {
+		made_free(&m);
+		inquire(&place.b, EVENT_ACCESS, &set, &m, &id);
+		OK(rms_event(place.b.c, buf_text(&m.json)));
+	}
+	OK(rms_feed_get(place.patient_c, 0, 0, &first));
+	ck_assert_uint_eq(first.n, ANSWER);
+	ck_assert_uint_eq(first.next, first.row[ANSWER - 1].seq);
+	OK(rms_feed_get(place.patient_c, first.next, 0, &rest));
+	ck_assert_uint_eq(rest.n, 3);
+	ck_assert(ID_EQ(&rest.row[2].entry, &m.entry));
+	ck_assert_uint_gt(rest.row[0].seq, first.next);
+}
+END_TEST
+
 static void
 delegate(struct made *out)
 {
@@ -146,6 +196,8 @@ START_TEST(test_feed_representative)
 	clock_sleep_ms(300);
 	find_row(place.friend_c, &s.made.entry, &after, &row);
 	check_sealed(&row, place.friend, s.made.key);
+	/* whom a patient lets decide is no institution's business */
+	ck_assert_uint_eq(count_rows(place.a.c, &delegation.entry), 0);
 	OK(rms_sets(place.friend_c, &place.card.patient, &refs, &n));
 	ck_assert_uint_eq(n, 1);
 	free(refs);
@@ -319,6 +371,8 @@ tcase_feed(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, test_feed);
 	tcase_add_test(tc, test_feed_group);
+	tcase_add_test(tc, test_feed_anyone);
+	tcase_add_test(tc, test_feed_in_parts);
 	tcase_add_test(tc, test_feed_representative);
 	tcase_add_test(tc, test_feed_waits);
 	tcase_add_test(tc, test_foreign_events);
