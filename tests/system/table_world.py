@@ -223,7 +223,7 @@ class Run:
     def listed(self, at, seconds=20):
         """The folder of this row's set in the mount."""
         def find():
-            return next((p for p in (at / "Ann").iterdir() if self.title in p.name), None)
+            return next((p for p in (at / "Ann").iterdir() if f" {self.title} (" in p.name), None)
         return wait_for("the set in the mount", find, seconds)
 
     def make_doc(self):
