@@ -41,6 +41,7 @@ exec 7<"$dir/docs/note.txt"
 consent --home "$W/ann" revoke --to "Clinic B" --set "$set" >/dev/null
 refused() { ! cat "$dir/docs/note.txt"; }
 until_ok 60 refused
+until_ok 60 grep -q "set $set is dark" "$W/consentfs-b1.log"
 must_fail 1 cat <&7
 exec 7<&-
 unmount "$W/mnt"
@@ -87,7 +88,7 @@ serve_under() {
 	SERVER=$!
 	until_ok 200 curl -sf "$RMS/healthz"
 }
-if [ -n "$LONG" ]; then
+if [ -n "${LONG:-}" ]; then
 	say "all the others, and consentd"
 	serve_under
 	every_verb
