@@ -10,16 +10,8 @@ consent --home "$W/ann" grant --to "Clinic B" --until 30d >/dev/null
 M=$W/mnt
 mount_home b1 "$M"
 
-# Of the processes of the mount the one with most threads is the server.
-mount_server() {
-	local p
-	for p in $(pgrep -f "consentfs .*$M\$"); do
-		echo "$(find "/proc/$p/task" -maxdepth 1 2>/dev/null | wc -l) $p"
-	done | sort -n | tail -n 1 | cut -d' ' -f2
-}
-peak() { awk '/^VmHWM/ { print int($2 / 1024) }' "/proc/$1/status"; } # MiB
 peak_anew() { echo 5 >"/proc/$1/clear_refs"; }
-MOUNT=$(mount_server)
+MOUNT=$(mount_server "$M")
 measured() { # WHAT BOUND COMMAND...: its seconds and peak memory, in MiB
 	local what=$1 bound=$2 began=$SECONDS
 	shift 2

@@ -141,20 +141,11 @@ two_keys() { # N N: GCM by the unit test, XChaCha20-Poly1305 by twokeys.py
 
 # ---- shell functions of the table
 
-# The process of the mount with most threads is its server.
-mount_server() {
-	local p
-	for p in $(pgrep -f "consentfs .*$M\$"); do
-		echo "$(find "/proc/$p/task" -maxdepth 1 2>/dev/null | wc -l) $p"
-	done | sort -n | tail -n 1 | cut -d' ' -f2
-}
-peak() { awk '/^VmHWM/ { print int($2 / 1024) }' "/proc/$1/status"; } # MiB
-
 # More readers than the gate has workers wait for bodies without end or of a
 # byte a second: each is answered, those who need nothing of the server go on.
 stalled() { # ATTACK DOC...
 	local server before began=$SECONDS i readers=() others=0
-	server=$(mount_server)
+	server=$(mount_server "$M")
 	echo 5 >"/proc/$server/clear_refs"
 	before=$(peak "$server")
 	attack_on "$1"

@@ -185,6 +185,15 @@ unmount() {
 }
 not_busy() { ! pgrep -f "consentfs .*$1\$" >/dev/null; }
 
+# Of the processes of a mount the one with most threads is the server.
+mount_server() {
+	local p
+	for p in $(pgrep -f "consentfs .*$1\$"); do
+		echo "$(find "/proc/$p/task" -maxdepth 1 2>/dev/null | wc -l) $p"
+	done | sort -n | tail -n 1 | cut -d' ' -f2
+}
+peak() { awk '/^VmHWM/ { print int($2 / 1024) }' "/proc/$1/status"; } # MiB
+
 publish() { # HOME TITLE [options] FILES...: prints the set id
 	local home=$1 title=$2 out
 	shift 2
