@@ -136,7 +136,7 @@ add_set(void *ctx, const struct registry_event *ev)
 	struct listing *l = ctx;
 	json_t *row;
 
-	if (!ev->final || !ev->accredited)
+	if (!ev->accredited)
 		return true;
 	if (l->asking && !consentd_may_list(l->s, l->asking, ev))
 		return true;

@@ -341,21 +341,22 @@ listen_rms(struct server *s)
 	return e;
 }
 
-/* With port 0 the clients' configuration learns the ports from us. */
+/* The clients' configuration learns our address, also after a change of it,
+ * and with port 0 the ports. */
 static enum err
-tell_ports(struct server *s, const char *dir)
+tell_addresses(struct server *s, const char *dir)
 {
 	CLEANUP(free) char *path = file_join(dir, "ports");
 	CLEANUP(free) char *url = NULL;
 	CLEANUP_BUF struct buf b = { 0 };
 	uint16_t port = http_port(s->listener);
-	bool any = strcmp(s->url, s->conf.url) != 0;
+	bool other = strcmp(s->url, s->roots.rms_url) != 0;
 	struct consentd_listen at = { .port = 1 };
 	enum err e = ERR_OK;
 
 	if (s->node)
 		e = consentd_listen_read(s->conf.node_listen, &at);
-	if (e == ERR_OK && (any || at.port == 0)) {
+	if (e == ERR_OK && (other || at.port == 0)) {
 		e = consentd_conf_set(&s->roots.rms_url, s->url);
 		if (e == ERR_OK)
 			e = consentd_roots_write(dir, &s->roots);
@@ -488,6 +489,6 @@ consentd_serve(int argc, char **argv)
 	if (e == ERR_OK)
 		e = consentd_url_fix(s.conf.url, http_port(s.listener), &s.url);
 	if (e == ERR_OK)
-		e = tell_ports(&s, dir);
+		e = tell_addresses(&s, dir);
 	return e ? e : run(&s);
 }

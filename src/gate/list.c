@@ -239,7 +239,7 @@ want(void *ctx, const struct registry_event *ev)
 {
 	struct wanted *w = ctx;
 
-	if (!ev->final || !ev->accredited || is_known(w->g, &ev->id))
+	if (!ev->accredited || is_known(w->g, &ev->id))
 		return true;
 	if (w->n == w->cap) {
 		size_t cap = w->cap ? w->cap * 2 : 64;

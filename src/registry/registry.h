@@ -127,8 +127,9 @@ struct registry_event {
 /**
  * registry_each(r, type, patient, fn, ctx):
  * Call ${fn}(ctx, ev) for the events of ${type} about ${patient} (NULL: of
- * all) in ledger order, pending ones last, until it returns false.  Works on
- * one consistent state; ${fn} may call other registry functions that read.
+ * all) in ledger order, pending ones last (a document set is told when it is
+ * final, never before), until it returns false.  Works on one consistent state;
+ * ${fn} may call other registry functions that read.
  */
 enum err registry_each(struct registry *r, enum event_type type,
     const struct pubkey *patient,

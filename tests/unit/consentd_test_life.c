@@ -56,6 +56,21 @@ START_TEST(test_second_server)
 }
 END_TEST
 
+/* What the operator writes into consentd.conf reaches client.conf. */
+START_TEST(test_another_address)
+{
+	CLEANUP_ROOTS struct consentd_roots now = { 0 };
+	char url[64];
+
+	(void)snprintf(url, sizeof(url), "http://localhost%s",
+	    strrchr(place.roots.rms_url, ':'));
+	place_set(place.dir, "url", url);
+	place_restart(SIGTERM);
+	OK(consentd_roots_read(place.dir, &now));
+	ck_assert_str_eq(now.rms_url, url);
+}
+END_TEST
+
 /* ---- publishing ---- */
 
 START_TEST(test_publish)
@@ -424,6 +439,7 @@ tcase_accredit(void)
 	tcase_add_test(tc, test_accredit_merges);
 	tcase_add_test(tc, test_end_host);
 	tcase_add_test(tc, test_second_server);
+	tcase_add_test(tc, test_another_address);
 	tcase_add_test(tc, test_registrations);
 	return tc;
 }
