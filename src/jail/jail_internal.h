@@ -14,7 +14,7 @@ enum err jail_landlock(const struct jail *j, int *out_abi) must_check;
 /*
  * Load the list of system calls into all threads; ${out_on}: false in a build
  * whose sanitizer needs others.
- * Errors: UNSUPPORTED, NOMEM.
+ * Errors: UNSUPPORTED.
  */
 enum err jail_filter(const struct jail *j, bool *out_on) must_check;
 

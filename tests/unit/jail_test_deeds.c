@@ -543,6 +543,33 @@ type_keys(void)
 	return ioctl(fd, TIOCSTI, "x");
 }
 
+#ifdef __x86_64__
+/* What has the numbers of another machine; that it answers does not matter. */
+static int
+call_x32(void)
+{
+	(void)SYS(0x40000000 | SYS_getpid);
+	return 0;
+}
+
+static void
+absent(int sig)
+{
+	(void)sig;
+	_exit(3); /* ABSENT: this kernel has no calls of the i386 */
+}
+
+static int
+call_i386(void)
+{
+	int r = 20; /* getpid, and writev on x86-64 */
+
+	(void)signal(SIGSEGV, absent);
+	__asm__ volatile("int $0x80" : "+a"(r));
+	return r > 0 ? 0 : -1;
+}
+#endif
+
 #define FILTER(name, run)                                                      \
 	{                                                                      \
 		name, run, BY_FILTER, 0, false                                 \
@@ -624,6 +651,10 @@ const struct deed jail_test_deeds[] = {
 	DEADLY("reboot", restart),
 	DEADLY("swapoff", swap_off),
 	FILTER("type on a terminal", type_keys),
+#ifdef __x86_64__
+	DEADLY("a call of x32", call_x32),
+	DEADLY("a call of the i386", call_i386),
+#endif
 };
 const size_t jail_test_ndeeds = sizeof(jail_test_deeds) /
     sizeof(jail_test_deeds[0]);
