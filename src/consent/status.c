@@ -7,6 +7,8 @@
 #include "base/clock.h"
 #include "base/text.h"
 
+#define LOOK_MS 3000 /* that each of several nodes has for an answer */
+
 /* What is shown, and whether it is known. */
 struct view {
 	enum err synced;
@@ -55,11 +57,53 @@ freshness(const struct consent *c)
 	    "where all of it are data transactions, else the node's word";
 }
 
+/* The other nodes may know better. */
+static void
+compare(struct consent *c, struct view *v)
+{
+	struct ledger_follower *f = home_follower(c->home);
+	enum err e = ledger_follow_watch(f, LOOK_MS);
+
+	ledger_follow_head(f, &v->head);
+	if (e == ERR_OK && v->head.error == ERR_FORK)
+		e = err_say(ERR_FORK, "%s", v->head.why);
+	if (v->synced == ERR_OK)
+		v->synced = e;
+}
+
 static void
 put(json_t *j, const char *name, json_t *value)
 {
 	if (json_object_set_new(j, name, value) != 0)
 		json_object_clear(j);
+}
+
+static json_t *
+nodes_json(struct consent *c)
+{
+	struct ledger_peer_state p;
+	json_t *a = json_array();
+
+	for (size_t i = 0; ledger_follow_peer(home_follower(c->home), i, &p);
+	     i++)
+		if (json_array_append_new(a,
+			json_pack("{s:s,s:I,s:s,s:s}", "url", p.url, "height",
+			    (json_int_t)p.height, "state", err_name(p.error),
+			    "why", p.why)) != 0)
+			break;
+	return a;
+}
+
+static void
+show_nodes(struct consent *c)
+{
+	struct ledger_peer_state p;
+
+	for (size_t i = 0; ledger_follow_peer(home_follower(c->home), i, &p);
+	     i++)
+		printf("%-13s %s at height %llu%s%s\n",
+		    i ? "" : "nodes:", p.url, (unsigned long long)p.height,
+		    p.why[0] ? ": " : "", p.why);
 }
 
 static void
@@ -74,6 +118,7 @@ show_json(struct consent *c, const struct view *v)
 	put(j, "address", json_string(v->address.s));
 	put(j, "dialect", json_string(home_conf(c->home)->dialect));
 	put(j, "node", json_string(ledger_node_url(home_node(c->home))));
+	put(j, "nodes", nodes_json(c));
 	put(j, "chain", JS_58_NEW(home_chain(c->home)));
 	put(j, "generatorPinned",
 	    json_boolean(home_conf(c->home)->generator != NULL));
@@ -119,6 +164,7 @@ show(struct consent *c, const struct view *v)
 	    home_conf(c->home)->dialect, home_chain(c->home)->b[0],
 	    TEXT58(home_chain(c->home)), ledger_node_url(home_node(c->home)),
 	    freshness(c), v->address.s);
+	show_nodes(c);
 	show_money(v);
 	printf("to be sent:   %llu transactions with %llu inquiries\n",
 	    (unsigned long long)v->box.waiting,
@@ -138,7 +184,7 @@ consent_status(struct consent *c)
 	if (e != ERR_OK)
 		return e;
 	v.synced = home_sync(c->home);
-	ledger_follow_head(home_follower(c->home), &v.head);
+	compare(c, &v);
 	e = ledger_outbox_state(home_outbox(c->home), &v.box);
 	if (e != ERR_OK)
 		return e;

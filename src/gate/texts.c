@@ -41,6 +41,19 @@ trouble(struct buf *out)
 		    clock_text(t.last, last));
 }
 
+/* Of several nodes each. */
+static void
+nodes(struct gate *g, struct buf *out)
+{
+	struct ledger_peer_state p;
+
+	for (size_t i = 0; ledger_follow_peer(home_follower(g->home), i, &p);
+	     i++)
+		buf_fmt(out, "node:              %s at height %llu%s%s\n",
+		    p.url, (unsigned long long)p.height, p.why[0] ? ": " : "",
+		    p.why);
+}
+
 static void
 status(struct gate *g, const struct pubkey *patient, struct buf *out)
 {
@@ -62,6 +75,7 @@ status(struct gate *g, const struct pubkey *patient, struct buf *out)
 	    fresh == ERR_OK ? "possible" : "refused");
 	if (fresh != ERR_OK)
 		buf_fmt(out, "because:           %s\n", err_detail(fresh));
+	nodes(g, out);
 	if (ledger_outbox_state(home_outbox(g->home), &box) == ERR_OK) {
 		buf_fmt(out, "waiting for the ledger: %llu transactions\n",
 		    (unsigned long long)box.waiting);

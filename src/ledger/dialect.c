@@ -36,13 +36,13 @@ fee_of(const json_t *config, const char *rule, enum err *e)
 
 /* {"chainId":"V","cryptoType":"WAVES","minimumFee":{"12":n},...} */
 static enum err
-enterprise_meet(
-    struct ledger_node *n, uint8_t *chain_byte, struct ledger_fee *fee)
+enterprise_meet(struct ledger_node *n, const volatile bool *cancel,
+    uint8_t *chain_byte, struct ledger_fee *fee)
 {
 	CLEANUP_JS json_t *j = NULL;
 	const char *chain, *crypto;
 	struct js r;
-	enum err e = ledger_node_get(n, "/node/config", 0, NULL, &j);
+	enum err e = ledger_node_get(n, "/node/config", 0, cancel, &j);
 
 	if (e == ERR_NOTFOUND)
 		return err_say(ERR_CONFIG,
@@ -111,12 +111,13 @@ waves_paid(const struct ledger_tx *tx)
 
 /* There is no configuration to ask for: the first generator's address tells. */
 static enum err
-waves_meet(struct ledger_node *n, uint8_t *chain_byte, struct ledger_fee *fee)
+waves_meet(struct ledger_node *n, const volatile bool *cancel,
+    uint8_t *chain_byte, struct ledger_fee *fee)
 {
 	CLEANUP_JS json_t *j = NULL;
 	uint8_t address[26];
 	struct js r;
-	enum err e = ledger_node_get(n, "/blocks/headers/at/1", 0, NULL, &j);
+	enum err e = ledger_node_get(n, "/blocks/headers/at/1", 0, cancel, &j);
 
 	if (e)
 		return e;

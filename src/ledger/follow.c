@@ -138,6 +138,7 @@ give_final(struct ledger_follower *f)
 	if (e)
 		return e;
 	f->base = h->at;
+	ledger_watch_final(f, &h->at);
 	ledger_follow_strip(f, h);
 	f->nheld--;
 	memmove(h, h + 1, f->nheld * sizeof(*h));
@@ -197,30 +198,32 @@ take_blocks(struct ledger_follower *f, struct ledger_mark *at)
 	return e;
 }
 
-static enum err
-take_pool(struct ledger_follower *f)
+enum err
+ledger_follow_pool(
+    struct ledger_follower *f, struct ledger_node *node, bool *unread)
 {
 	CLEANUP_JS json_t *j = NULL;
 	struct ledger_tx **tx = NULL;
 	size_t n = 0;
-	enum err e = ledger_node_get(f->node, "/transactions/unconfirmed",
+	enum err e = ledger_node_get(node, "/transactions/unconfirmed",
 	    LEDGER_BLOCKS_ANSWER, &f->stop, &j);
 
 	if (e == ERR_NOTFOUND) /* this kind of node does not show it */
 		return ERR_OK;
 	if (e == ERR_TOOBIG) {
-		if (!f->pool_unread)
-			log_warn("ledger: the node's pool is too big to be "
-				 "read; waiting for blocks instead");
-		f->pool_unread = true;
+		if (!*unread)
+			log_warn("ledger: the pool of node %s is too big to be "
+				 "read; waiting for blocks instead",
+			    ledger_node_url(node));
+		*unread = true;
 		return ERR_OK;
 	}
 	if (e == ERR_OK)
-		e = ledger_txs_read(f->node->dialect, j, &tx, &n);
+		e = ledger_txs_read(node->dialect, j, &tx, &n);
 	if (e == ERR_OK)
 		e = give_pending(f, tx, n);
 	ledger_txs_free(tx, n);
-	f->pool_unread = false;
+	*unread = false;
 	return e;
 }
 
@@ -230,7 +233,7 @@ catch_up(struct ledger_follower *f)
 	struct ledger_mark at;
 	enum err given,
 	    e = ledger_node_met(f->node) ? ERR_OK :
-					   ledger_node_handshake(f->node);
+					   ledger_node_meet(f->node, &f->stop);
 
 	if (e == ERR_OK)
 		e = ledger_node_height(f->node, &f->stop, &f->tip);
@@ -245,7 +248,7 @@ catch_up(struct ledger_follower *f)
 	given = give_held(f); /* also of a round that was cut short */
 	if (e || given)
 		return e ? e : given;
-	e = take_pool(f);
+	e = ledger_follow_pool(f, f->node, &f->pool_unread);
 	if (at.height > 0) /* the sink has all up to here */
 		ledger_follow_adopt(f, &at);
 	if (f->sink.done)

@@ -136,6 +136,7 @@ load_base(struct ledger_follower *f, const struct ledger_mark *at)
 		return e;
 	f->base = *at;
 	f->base.time = b->time;
+	ledger_watch_final(f, &f->base);
 	return ERR_OK;
 }
 

@@ -47,6 +47,7 @@ ledger_follow_free(struct ledger_follower *f)
 	ledger_follow_kick(f);
 	if (f->started)
 		(void)pthread_join(f->thread, NULL);
+	ledger_watch_stop(f);
 	ledger_follow_drop(f);
 	free(f->held);
 	(void)pthread_mutex_destroy(&f->lock);
@@ -110,7 +111,7 @@ ledger_follow_start(struct ledger_follower *f)
 		return err_say(
 		    err_from_errno(rc), "cannot start the ledger follower");
 	f->started = true;
-	return ERR_OK;
+	return ledger_watch_start(f);
 }
 
 /* The time that the seen blocks prove to have come; under the lock. */
@@ -132,6 +133,8 @@ ledger_follow_adopt(struct ledger_follower *f, const struct ledger_mark *m)
 			f->seen_boot = boot;
 		}
 		f->head = *m;
+		if (!f->has_head)
+			f->head_since = boot;
 		f->has_head = true;
 	}
 	(void)pthread_mutex_unlock(&f->lock);
@@ -162,6 +165,7 @@ ledger_follow_head(struct ledger_follower *f, struct ledger_head *out)
 		out->height = f->head.height;
 		out->time = f->head.time;
 		out->age_ms = (proved > now ? proved : now) - f->head.time;
+		ledger_watch_judge(f, out);
 	}
 	(void)pthread_mutex_unlock(&f->lock);
 }

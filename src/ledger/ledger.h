@@ -179,7 +179,8 @@ DEFINE_CLEANUP(struct ledger_block *, ledger_block_free);
  * Who takes the blocks.  Only final blocks are given to block(), in order,
  * each once; the sink keeps the position durably with their effects.
  * Transactions that are not final yet (pool, newest blocks) are given to
- * pending(), possibly again and again.
+ * pending(), possibly again and again; with several nodes by several threads,
+ * and also what is final already.
  */
 struct ledger_sink {
 	void *ctx;
@@ -220,7 +221,8 @@ enum err ledger_follow_step(struct ledger_follower *f) must_check;
 
 /**
  * ledger_follow_start(f):
- * Catch up again and again in a thread of its own, until ledger_follow_free().
+ * Catch up again and again in a thread of its own, until ledger_follow_free();
+ * of several nodes each is looked at besides (see ledger_follow_watch()).
  */
 enum err ledger_follow_start(struct ledger_follower *f) must_check;
 
@@ -253,6 +255,30 @@ struct ledger_head {
  * seen + boot time elapsed since).  Any thread, never blocks for long.
  */
 void ledger_follow_head(struct ledger_follower *f, struct ledger_head *out);
+
+/**
+ * ledger_follow_watch(f, ms):
+ * Where there are several nodes: look at each all the time, in threads of their
+ * own, and return when all were looked at once, or after ${ms}.  A final block
+ * that is another with one of them, or (embedded node) two signed ones of one
+ * height: no head, error FORK, until they agree.  What one shows and we do not
+ * have is given to the sink's pending().  With one node nothing is done.
+ */
+enum err ledger_follow_watch(struct ledger_follower *f, int64_t ms) must_check;
+
+struct ledger_peer_state {
+	const char *url; /* borrowed */
+	uint64_t height;
+	enum err error; /* of the newest look; STALE: none yet */
+	char why[LEDGER_WHY];
+};
+
+/**
+ * ledger_follow_peer(f, i, out):
+ * What is known of node ${i} of several; false if there is none.
+ */
+bool ledger_follow_peer(struct ledger_follower *f, size_t i,
+    struct ledger_peer_state *out) must_check;
 
 /* ---- the outbox: ledger/outbox.c ---- */
 

@@ -18,6 +18,7 @@
 #define LEDGER_RANGE         20         /* blocks fetched at once */
 #define LEDGER_HELD          (32 << 20) /* bytes of blocks not final */
 #define LEDGER_MAX_DEPTH     1000
+#define LEDGER_FINALS        64 /* final blocks that are remembered */
 #define LEDGER_PROOF_BYTES   70 /* 0x00, proofs 0x01, u16 1, u16 64, 64 */
 #define LEDGER_FEE_ANY       1000000000000 /* that a node may ask */
 #define LEDGER_SHORT_ID      32            /* of a block of public Waves */
@@ -50,8 +51,8 @@ struct ledger_dialect {
 	/* how many bytes a fee is counted by; the body is there */
 	size_t (*paid)(const struct ledger_tx *tx);
 	/* whether a node is of this network; its chain id and fees */
-	enum err (*meet)(
-	    struct ledger_node *n, uint8_t *chain_byte, struct ledger_fee *fee);
+	enum err (*meet)(struct ledger_node *n, const volatile bool *cancel,
+	    uint8_t *chain_byte, struct ledger_fee *fee);
 	/* the id in a block's JSON */
 	void (*block_id)(struct js *r, struct sig *out);
 	/* the generator's signature and the list, if generators are pinned */
@@ -110,9 +111,9 @@ struct ledger_node {
 	bool has_generator;
 	struct pubkey *generator; /* ngenerators */
 	size_t ngenerators;
-	bool no_wait;   /* atomic: the node has no long poll */
-	bool met;       /* atomic: after a handshake */
-	int64_t no_seq; /* atomic: until then it has no ranges of blocks */
+	bool met;        /* atomic: after a handshake */
+	int64_t no_wait; /* atomic: until then it has no long poll */
+	int64_t no_seq;  /* atomic: until then it has no ranges of blocks */
 
 	/* several nodes: these, and nothing above but the rules */
 	size_t npeers, current; /* current: atomic */
@@ -149,6 +150,9 @@ enum err ledger_node_call(struct ledger_node *n, const struct ledger_ask *ask,
 
 /* Which of several answered last. */
 size_t ledger_node_current(const struct ledger_node *n);
+
+/* Ask ${peer} first from now on. */
+void ledger_node_use(struct ledger_node *n, const struct ledger_node *peer);
 
 /* Say that the node's answer, which is malformed (${e}), is no node's. */
 enum err ledger_node_strange(const struct ledger_node *n, enum err e);
@@ -208,6 +212,12 @@ enum err ledger_node_block(const struct ledger_node *n, const json_t *json,
 void ledger_chain_of(
     uint8_t chain_byte, const struct sig *id, struct chain *out);
 
+/* ---- node_meet.c ---- */
+
+/* ledger_node_handshake(), which ${cancel} (may be NULL) ends. */
+enum err ledger_node_meet(
+    struct ledger_node *n, const volatile bool *cancel) must_check;
+
 /* ---- node.c ---- */
 
 /* Keep what the handshake learned.  Errors: CONFIG (more than fee_max). */
@@ -265,6 +275,11 @@ struct ledger_mark { /* a block that was verified */
 	int64_t time;
 };
 
+struct ledger_final { /* and who showed it: ledger_node_peer() */
+	struct ledger_mark at;
+	size_t who;
+};
+
 struct ledger_held { /* verified, not final */
 	struct ledger_mark at;
 	struct ledger_block *full; /* NULL: too much to keep; fetched again */
@@ -285,8 +300,14 @@ struct ledger_follower {
 	size_t held_bytes;
 	bool pool_unread; /* that the pool is too big was said */
 
+	struct ledger_peer *peer; /* npeers; none if there is one node */
+	size_t npeers;
+
 	pthread_mutex_t lock; /* guards all below */
 	bool has_head;
+	int64_t head_since;                       /* boot time */
+	struct ledger_final final[LEDGER_FINALS]; /* a ring: the newest */
+	size_t nfinal;                            /* ever put in */
 	struct ledger_mark head;
 	int64_t seen_time, seen_boot; /* trusted time was seen_time then */
 	enum err error;
@@ -296,6 +317,13 @@ struct ledger_follower {
 	pthread_t thread;
 	volatile bool stop, kicked; /* written atomically */
 };
+
+/*
+ * Give the pool of ${n} to the sink.  ${unread}: it is too big to be read,
+ * which was said.
+ */
+enum err ledger_follow_pool(
+    struct ledger_follower *f, struct ledger_node *n, bool *unread) must_check;
 
 /* Fetch and check block ${m}. Errors: NOTFOUND; CONFLICT (another stands
  * there). */
@@ -326,6 +354,35 @@ void ledger_follow_drop(struct ledger_follower *f);
 
 /* Free what is held of ${h} beside its place. */
 void ledger_follow_strip(struct ledger_follower *f, struct ledger_held *h);
+
+/* ---- node_watch.c ---- */
+
+struct ledger_peer { /* one of several nodes, and the thread that looks */
+	struct ledger_follower *f;
+	struct ledger_node *node;
+	pthread_t thread;
+	uint64_t tip;             /* its height in this look */
+	struct ledger_mark given; /* up to it its blocks were given */
+	bool pool_unread, agrees;
+
+	/* follower's lock */
+	int64_t looked; /* boot time at which the newest look began; 0: none */
+	uint64_t height;
+	enum err error;
+	char why[LEDGER_WHY], split[LEDGER_WHY]; /* "": it agrees */
+};
+
+/* Note that ${m} is final for us. */
+void ledger_watch_final(struct ledger_follower *f, const struct ledger_mark *m);
+
+/* Begin to look at each of several nodes. */
+enum err ledger_watch_start(struct ledger_follower *f) must_check;
+
+/* Wait for the threads, which f->stop ends. */
+void ledger_watch_stop(struct ledger_follower *f);
+
+/* No head, if the nodes disagree or were not all asked; f->lock is held. */
+void ledger_watch_judge(struct ledger_follower *f, struct ledger_head *out);
 
 /* ---- outbox.c, outbox_draft.c, outbox_load.c, outbox_send.c ---- */
 

@@ -7,6 +7,7 @@
 #define NAP_MS          20 /* how soon a cancelled sleep ends */
 #define MIN_ROUND_MS    50 /* a node that answers at once is not asked faster */
 #define LONGEST_POLL_MS 60000
+#define NO_WAIT_MS      60000 /* how long "no long poll" is believed */
 
 /* A node may not take more from an account than its owner agreed to. */
 enum err
@@ -42,82 +43,6 @@ bool
 ledger_node_met(const struct ledger_node *n)
 {
 	return __atomic_load_n(&n->met, __ATOMIC_ACQUIRE);
-}
-
-static enum err
-look(struct ledger_node *n, struct chain *out, struct ledger_fee *fee)
-{
-	uint8_t chain_byte;
-	struct sig id;
-	enum err e = n->dialect->meet(n, &chain_byte, fee);
-
-	if (e == ERR_OK)
-		e = ledger_node_id_at(n, 1, NULL, &id);
-	if (e == ERR_FORMAT)
-		return ledger_node_strange(n, e);
-	if (e == ERR_OK)
-		ledger_chain_of(chain_byte, &id, out);
-	return e;
-}
-
-enum err
-ledger_node_chain(struct ledger_node *n, struct chain *out)
-{
-	struct ledger_fee fee;
-
-	return look(ledger_node_peer(n, 0), out, &fee);
-}
-
-static enum err
-meet_one(struct ledger_node *n)
-{
-	struct ledger_fee fee;
-	struct chain chain;
-	enum err e = look(n, &chain, &fee);
-
-	if (e)
-		return e;
-	if (chain.b[0] != n->chain.b[0])
-		return err_say(ERR_FORK,
-		    "node %s is on chain '%c', not on '%c'; check its address",
-		    n->url, chain.b[0], n->chain.b[0]);
-	if (!ID_EQ(&chain, &n->chain))
-		return err_say(ERR_FORK,
-		    "node %s has another chain, %s; check its address and "
-		    "the chain in the configuration",
-		    n->url, TEXT58(&chain));
-	return ledger_node_fee_set(n, &fee);
-}
-
-/* One that answers suffices; one that is wrong is an error. */
-static enum err
-meet_several(struct ledger_node *n)
-{
-	struct ledger_fee fee;
-	bool any = false;
-	enum err e = ERR_OK;
-
-	for (size_t i = 0; i < n->npeers; i++) {
-		e = ledger_node_handshake(n->peer[i]);
-		any = any || e == ERR_OK;
-		if (e && !ledger_node_away(e))
-			return e;
-		if (e)
-			log_warn("ledger: %s", err_detail(e));
-		else if (ledger_node_fee(n->peer[i], &fee))
-			e = ledger_node_fee_set(n, &fee);
-	}
-	return any ? ERR_OK : e;
-}
-
-enum err
-ledger_node_handshake(struct ledger_node *n)
-{
-	enum err e = n->npeers ? meet_several(n) : meet_one(n);
-
-	if (e == ERR_OK)
-		__atomic_store_n(&n->met, true, __ATOMIC_RELEASE);
-	return e;
 }
 
 /* A node that does not say why it refused may have it already. */
@@ -273,13 +198,15 @@ ledger_node_wait(struct ledger_node *n, uint64_t height, int64_t ms,
 	int64_t begun = clock_boot_ms();
 	bool news = false;
 
+	n = ledger_node_peer(n, ledger_node_current(n));
 	if (ms > LONGEST_POLL_MS)
 		ms = LONGEST_POLL_MS;
-	if (!__atomic_load_n(&n->no_wait, __ATOMIC_RELAXED)) {
+	if (begun >= __atomic_load_n(&n->no_wait, __ATOMIC_RELAXED)) {
 		enum err e = long_poll(n, height, ms, cancel, &news);
 
 		if (e == ERR_NOTFOUND || e == ERR_NODE || e == ERR_FORMAT)
-			__atomic_store_n(&n->no_wait, true, __ATOMIC_RELAXED);
+			__atomic_store_n(
+			    &n->no_wait, begun + NO_WAIT_MS, __ATOMIC_RELAXED);
 	}
 	if (news) /* unconfirmed ones are news until they are in a block */
 		ms = MIN_ROUND_MS;

@@ -166,6 +166,14 @@ ledger_node_current(const struct ledger_node *n)
 	return __atomic_load_n(&n->current, __ATOMIC_RELAXED);
 }
 
+void
+ledger_node_use(struct ledger_node *n, const struct ledger_node *peer)
+{
+	for (size_t i = 0; i < n->npeers; i++)
+		if (n->peer[i] == peer)
+			__atomic_store_n(&n->current, i, __ATOMIC_RELAXED);
+}
+
 /*
  * The node that answered last, else the next one.  After a handshake none is
  * asked that was not met.
@@ -183,12 +191,14 @@ call_any(struct ledger_node *n, const struct ledger_ask *ask,
 		struct ledger_node *p = n->peer[k];
 
 		e = ledger_node_met(n) && !ledger_node_met(p) ?
-		    ledger_node_handshake(p) :
+		    ledger_node_meet(p, ask->cancel) :
 		    ERR_OK;
 		if (e == ERR_OK)
 			e = call_one(p, ask, told, out);
 		if (ledger_node_away(e))
 			continue;
+		if (ledger_node_met(n) && !ledger_node_met(p))
+			break; /* a wrong one: the others first next time */
 		if (k != first)
 			log_warn("ledger: node %s answers instead of %s",
 			    p->url, n->peer[first]->url);

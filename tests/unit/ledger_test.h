@@ -71,6 +71,7 @@ const char *test_text(const json_t *j, const char *name);
 TCase *blocks_tests(void);
 TCase *dialect_tests(void);
 TCase *peers_tests(void);
+TCase *watch_tests(void);
 TCase *invalid_tests(void);
 TCase *node_tests(void);
 TCase *follow_tests(void);

@@ -48,8 +48,10 @@ sink_pending(void *ctx, const struct ledger_tx *tx)
 {
 	struct sink *s = ctx;
 
+	(void)pthread_mutex_lock(&s->lock);
 	s->pending++;
 	s->last_pending = tx->id;
+	(void)pthread_mutex_unlock(&s->lock);
 	return ERR_OK;
 }
 
@@ -81,18 +83,24 @@ sink_height(void)
 }
 
 void
-follow(unsigned depth, bool pinned)
+follow_node(unsigned depth, struct ledger_node *n)
 {
-	struct ledger_follow_opts o = { .final_depth = depth,
+	const struct ledger_follow_opts o = { .final_depth = depth,
+		.node = n,
 		.poll_ms = 20000,
 		.sink = { &sink, sink_position, sink_block, sink_pending,
 		    sink_done, sink_undone } };
 
 	ledger_follow_free(TAKE(follower));
 	ledger_node_free(TAKE(node));
-	node = fake_client(f, pinned);
-	o.node = node;
+	node = n;
 	OK(ledger_follow_new(&o, &follower));
+}
+
+void
+follow(unsigned depth, bool pinned)
+{
+	follow_node(depth, fake_client(f, pinned));
 }
 
 void

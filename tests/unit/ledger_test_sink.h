@@ -22,6 +22,8 @@ void follow_up(void);
 void follow_down(void);
 /* Begin anew, with the sink as it is. */
 void follow(unsigned depth, bool pinned);
+/* The same with ${n}, which it takes. */
+void follow_node(unsigned depth, struct ledger_node *n);
 uint64_t sink_height(void);
 struct ledger_head head(void);
 /* Add a block with one transaction. */
