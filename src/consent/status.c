@@ -52,7 +52,8 @@ freshness(const struct consent *c)
 	if (conf->generator == NULL)
 		return "the node's word: no generator is pinned";
 	return ledger_dialect_find(conf->dialect) == &ledger_enterprise ?
-	    "blocks signed by a pinned generator" :
+	    "blocks signed by a pinned generator; one with transactions of "
+	    "unknown kinds is the node's word, and makes nothing fresh" :
 	    "blocks signed by a pinned generator; what they hold is proved "
 	    "where all of it are data transactions, else the node's word";
 }

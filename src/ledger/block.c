@@ -93,17 +93,12 @@ struct gather {
 	uint8_t chain_byte;
 };
 
-/* The proof as it stands there: ours may be turned back from S + L. */
 static enum err
 add_leaf(struct gather *g, const json_t *j, const struct ledger_tx *tx)
 {
-	const char *s = json_string_value(
-	    json_array_get(json_object_get(j, "proofs"), 0));
-	struct sig proof;
-
-	if (s == NULL || text58_read(s, proof.b, sizeof(proof.b)) != ERR_OK)
-		return err_say(ERR_FORMAT, "a proof is missing");
-	return ledger_waves_leaf(tx, &proof, g->chain_byte, &g->list->leaves);
+	return g->list && g->list->wanted ?
+	    g->dialect->leaf(j, tx, g->chain_byte, g->list) :
+	    ERR_OK;
 }
 
 static enum err
@@ -123,8 +118,7 @@ gather_data(struct gather *g, const json_t *j, struct tx_id *out_id)
 		return e == ERR_TOOBIG ? ERR_FORMAT : e;
 	tx->height = g->height;
 	*out_id = tx->id;
-	if (g->list && !g->dialect->author)
-		e = add_leaf(g, j, tx);
+	e = add_leaf(g, j, tx);
 	if (e) {
 		ledger_tx_free(tx);
 		return e;
@@ -134,12 +128,14 @@ gather_data(struct gather *g, const json_t *j, struct tx_id *out_id)
 
 /* A container's badge transactions stand inside it, one level deep. */
 static enum err
-gather_container(struct gather *g, const json_t *j)
+gather_container(const struct gather *g, const json_t *j)
 {
 	const json_t *inner = json_object_get(j, "transactions");
+	struct gather in = *g;
 	struct tx_id id;
 	enum err e = ERR_OK;
 
+	in.list = NULL; /* the container is listed, with all in it */
 	if (!json_is_array(inner) || json_array_size(inner) > MAX_BLOCK_TXS)
 		return err_say(
 		    ERR_FORMAT, "an atomic container has no transactions");
@@ -147,7 +143,7 @@ gather_container(struct gather *g, const json_t *j)
 		const json_t *t = json_array_get(inner, i);
 
 		if (json_integer_value(json_object_get(t, "type")) == 12)
-			e = gather_data(g, t, &id);
+			e = gather_data(&in, t, &id);
 	}
 	return e;
 }
@@ -158,17 +154,19 @@ gather_one(struct gather *g, const json_t *j, struct tx_id *out_id)
 {
 	json_int_t type = json_integer_value(json_object_get(j, "type"));
 	const char *s = json_string_value(json_object_get(j, "id"));
+	enum err e;
 
 	memset(out_id, 0, sizeof(*out_id));
 	if (!json_is_integer(json_object_get(j, "type")))
 		return err_say(ERR_FORMAT, "a transaction has no type");
 	if (type == 12)
 		return gather_data(g, j, out_id);
-	if (g->list)
-		g->list->whole = false;
+	e = add_leaf(g, j, NULL);
 	if (s && text58_read(s, out_id->b, sizeof(out_id->b)) != ERR_OK)
 		memset(out_id, 0, sizeof(*out_id)); /* older kinds: longer */
-	return type == ATOMIC_CONTAINER ? gather_container(g, j) : ERR_OK;
+	return e == ERR_OK && type == ATOMIC_CONTAINER ?
+	    gather_container(g, j) :
+	    e;
 }
 
 enum err
@@ -238,12 +236,15 @@ read_txs(struct js *r, const struct ledger_dialect *d,
 	const json_t *txs = none ? NULL :
 				   js_array(r, "transactions", MAX_BLOCK_TXS);
 	/* the embedded node takes nothing that we could not check */
-	struct gather g = { d, &b->tx, &b->ntx, pins->n == 0 || !d->author,
+	bool embedded = json_integer_value(
+			    json_object_get(r->obj, "version")) == 1;
+	struct gather g = { d, &b->tx, &b->ntx, pins->n == 0 || !embedded,
 		b->height, list, pins->chain_byte };
 	struct tx_id id;
 	enum err e = r->err;
 
 	list->whole = true;
+	list->wanted = pins->n && !embedded;
 	b->nall = json_array_size(txs);
 	for (size_t i = 0; e == ERR_OK && i < b->nall; i++) {
 		e = gather_one(&g, json_array_get(txs, i), &id);
@@ -256,6 +257,21 @@ read_txs(struct js *r, const struct ledger_dialect *d,
 		    "block %llu does not have as many transactions as it says",
 		    (unsigned long long)b->height);
 	return e ? e : r->err ? r->err : list->ids.err;
+}
+
+enum err
+ledger_block_wrong(const struct ledger_block *b, const char *what)
+{
+	return err_say(
+	    ERR_FORGED, "block %llu: %s", (unsigned long long)b->height, what);
+}
+
+enum err
+ledger_block_stranger(const struct ledger_block *b)
+{
+	return ledger_block_wrong(b,
+	    "it is of a generator that the configuration does not name; is "
+	    "this the right node?");
 }
 
 enum err
@@ -278,6 +294,7 @@ ledger_node_check(const json_t *json, const struct ledger_pins *pins,
 		e = bytes.err ?
 		    bytes.err :
 		    seal_verify(generator, SEAL_BLOCK, NULL, &bytes, &b->id);
+		b->proved = b->once = e == ERR_OK;
 	}
 	if (e == ERR_FORGED)
 		return err_say(e,
@@ -299,6 +316,7 @@ read_block(const struct ledger_dialect *d, const json_t *json,
 	e = read_head(&r, d, b);
 	if (e == ERR_OK)
 		e = read_txs(&r, d, pins, b, list);
+	b->proved = pins->n == 0;
 	return e == ERR_OK && pins->n ? d->check(json, pins, list, b) : e;
 }
 

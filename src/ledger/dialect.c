@@ -85,7 +85,8 @@ const struct ledger_dialect ledger_enterprise = {
 	.paid = enterprise_paid,
 	.meet = enterprise_meet,
 	.block_id = enterprise_id,
-	.check = ledger_node_check,
+	.leaf = ledger_we_leaf,
+	.check = ledger_we_check,
 };
 
 /* ---- public Waves ---- */
@@ -146,6 +147,7 @@ const struct ledger_dialect ledger_waves = {
 	.paid = waves_paid,
 	.meet = waves_meet,
 	.block_id = waves_id,
+	.leaf = ledger_waves_leaf,
 	.check = ledger_waves_check,
 };
 

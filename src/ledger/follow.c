@@ -138,6 +138,8 @@ give_final(struct ledger_follower *f)
 	if (e)
 		return e;
 	f->base = h->at;
+	if (f->base.proved)
+		f->sure = f->base;
 	ledger_watch_final(f, &h->at);
 	ledger_follow_strip(f, h);
 	f->nheld--;
@@ -166,7 +168,7 @@ take_block(struct ledger_follower *f, const json_t *j, struct ledger_mark *at)
 	if (e)
 		return e;
 	/* at most final_depth - 1 are held here */
-	*at = (struct ledger_mark){ b->height, b->id, b->time };
+	*at = (struct ledger_mark){ b->height, b->id, b->time, b->proved };
 	f->held[f->nheld] = (struct ledger_held){ .at = *at,
 		.bytes = bytes_of(b) };
 	f->held_bytes += f->held[f->nheld].bytes;
@@ -227,6 +229,22 @@ ledger_follow_pool(
 	return e;
 }
 
+/* The sink has all that the node has; what nobody signed is not fresh. */
+static void
+adopt_newest(struct ledger_follower *f)
+{
+	const struct ledger_mark *newest = &f->sure;
+
+	f->unproved = !f->base.proved;
+	for (unsigned i = 0; i < f->nheld; i++) {
+		f->unproved = !f->held[i].at.proved;
+		if (!f->unproved)
+			newest = &f->held[i].at;
+	}
+	if (newest->height > 0)
+		ledger_follow_adopt(f, newest);
+}
+
 static enum err
 catch_up(struct ledger_follower *f)
 {
@@ -249,8 +267,7 @@ catch_up(struct ledger_follower *f)
 	if (e || given)
 		return e ? e : given;
 	e = ledger_follow_pool(f, f->node, &f->pool_unread);
-	if (at.height > 0) /* the sink has all up to here */
-		ledger_follow_adopt(f, &at);
+	adopt_newest(f);
 	if (f->sink.done)
 		f->sink.done(f->sink.ctx);
 	return e;

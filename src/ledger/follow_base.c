@@ -29,7 +29,7 @@ is_signed(struct ledger_follower *f, const struct ledger_mark *other)
 	CLEANUP(ledger_block_free) struct ledger_block *b = NULL;
 
 	return f->node->has_generator &&
-	    ledger_follow_fetch(f, other, &b) == ERR_OK;
+	    ledger_follow_fetch(f, other, &b) == ERR_OK && b->proved;
 }
 
 static enum err
@@ -136,6 +136,9 @@ load_base(struct ledger_follower *f, const struct ledger_mark *at)
 		return e;
 	f->base = *at;
 	f->base.time = b->time;
+	f->base.proved = b->proved;
+	if (b->proved)
+		f->sure = f->base;
 	ledger_watch_final(f, &f->base);
 	return ERR_OK;
 }
@@ -151,7 +154,7 @@ ledger_follow_find(struct ledger_follower *f)
 	if (f->base.height != at.height || !ID_EQ(&f->base.id, &at.id)) {
 		/* a start, or another process that shares the sink */
 		ledger_follow_drop(f);
-		f->base = (struct ledger_mark){ 0 };
+		f->base = f->sure = (struct ledger_mark){ 0 };
 		if (at.height > 0)
 			return f->tip < at.height ? is_behind(f, &at) :
 						    load_base(f, &at);

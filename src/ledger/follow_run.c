@@ -144,9 +144,14 @@ ledger_follow_adopt(struct ledger_follower *f, const struct ledger_mark *m)
 void
 ledger_follow_note(struct ledger_follower *f, enum err e)
 {
+	static const char unproved[] =
+	    "the newest blocks hold transactions of kinds that are not known, "
+	    "so that their signatures cannot be checked";
+	const char *why = e ? err_detail(e) : f->unproved ? unproved : "";
+
 	(void)pthread_mutex_lock(&f->lock);
 	f->error = e;
-	(void)snprintf(f->why, sizeof(f->why), "%s", e ? err_detail(e) : "");
+	(void)snprintf(f->why, sizeof(f->why), "%s", why);
 	if (e == ERR_FORK)
 		f->has_head = false;
 	(void)pthread_mutex_unlock(&f->lock);

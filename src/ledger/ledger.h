@@ -146,7 +146,9 @@ struct ledger_block {
 	struct sig reference; /* id of the parent */
 	int64_t time;
 	struct pubkey generator; /* zero if the node does not say */
-	size_t ntx; /* data transactions, in order, type 120 opened */
+	bool proved; /* its generator signed it, or nobody is pinned */
+	bool once;   /* proved, by one who signs each height once */
+	size_t ntx;  /* data transactions, in order, type 120 opened */
 	struct ledger_tx **tx;
 	size_t nall; /* transactions of all types */
 };

@@ -37,7 +37,8 @@ struct ledger_pins {
 /* What a block lists, as its header counts it. */
 struct ledger_listing {
 	struct buf ids;    /* of all transactions */
-	struct buf leaves; /* public Waves: hashes of those that we can read, */
+	bool wanted;       /* what follows */
+	struct buf leaves; /* what a block is signed over, of each in order, */
 	bool whole;        /* and these are all */
 };
 
@@ -55,6 +56,10 @@ struct ledger_dialect {
 	    uint8_t *chain_byte, struct ledger_fee *fee);
 	/* the id in a block's JSON */
 	void (*block_id)(struct js *r, struct sig *out);
+	/* add to the list what stands for a transaction; ${tx} as it was read,
+	 * NULL: no data transaction */
+	enum err (*leaf)(const json_t *json, const struct ledger_tx *tx,
+	    uint8_t chain_byte, struct ledger_listing *list);
 	/* the generator's signature and the list, if generators are pinned */
 	enum err (*check)(const json_t *json, const struct ledger_pins *pins,
 	    struct ledger_listing *list, struct ledger_block *b);
@@ -80,6 +85,9 @@ size_t ledger_entry_size(const char *key, size_t value_len);
 enum err ledger_tx_read_chain(const struct ledger_dialect *d,
     const json_t *json, struct ledger_tx **out,
     enum ledger_tx_flaw *out_flaw) must_check;
+
+/* The first proof as it stands in ${json}.  Errors: FORMAT. */
+enum err ledger_tx_proof(const json_t *json, struct sig *out) must_check;
 
 /* ---- node_auth.c ---- */
 
@@ -254,17 +262,28 @@ enum err ledger_block_read_as(const struct ledger_dialect *d,
 /* The length of a block's id: 32 or 64. */
 size_t ledger_block_id_len(const struct sig *id);
 
+/* Say what is wrong with ${b}: FORGED. */
+enum err ledger_block_wrong(const struct ledger_block *b, const char *what);
+enum err ledger_block_stranger(const struct ledger_block *b);
+
 /* The check of the embedded node's blocks. */
 enum err ledger_node_check(const json_t *json, const struct ledger_pins *pins,
     struct ledger_listing *list, struct ledger_block *b) must_check;
 
 /* ---- waves_block.c ---- */
 
-/* Append the leaf of a transaction in its block's tree. */
-enum err ledger_waves_leaf(const struct ledger_tx *tx, const struct sig *proof,
-    uint8_t chain_byte, struct buf *out) must_check;
+enum err ledger_waves_leaf(const json_t *json, const struct ledger_tx *tx,
+    uint8_t chain_byte, struct ledger_listing *list) must_check;
 
 enum err ledger_waves_check(const json_t *json, const struct ledger_pins *pins,
+    struct ledger_listing *list, struct ledger_block *b) must_check;
+
+/* ---- we_tx.c, we_block.c ---- */
+
+enum err ledger_we_leaf(const json_t *json, const struct ledger_tx *tx,
+    uint8_t chain_byte, struct ledger_listing *list) must_check;
+
+enum err ledger_we_check(const json_t *json, const struct ledger_pins *pins,
     struct ledger_listing *list, struct ledger_block *b) must_check;
 
 /* ---- follow.c, follow_run.c ---- */
@@ -273,6 +292,7 @@ struct ledger_mark { /* a block that was verified */
 	uint64_t height;
 	struct sig id;
 	int64_t time;
+	bool proved;
 };
 
 struct ledger_final { /* and who showed it: ledger_node_peer() */
@@ -294,11 +314,13 @@ struct ledger_follower {
 	int64_t poll_ms;
 
 	struct ledger_mark base;  /* verified block at the sink's position */
+	struct ledger_mark sure;  /* the newest proved one up to there */
 	uint64_t tip;             /* the node's height in the newest round */
 	struct ledger_held *held; /* on base, in order; final_depth */
 	unsigned nheld;
 	size_t held_bytes;
 	bool pool_unread; /* that the pool is too big was said */
+	bool unproved;    /* the newest block */
 
 	struct ledger_peer *peer; /* npeers; none if there is one node */
 	size_t npeers;

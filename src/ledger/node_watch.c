@@ -133,10 +133,8 @@ static enum err
 compare_signed(struct ledger_peer *p, const struct ledger_final *head,
     const struct ledger_block *b)
 {
-	const struct ledger_node *n = p->node;
-
 	if (b->height != head->at.height || ID_EQ(&b->id, &head->at.id) ||
-	    n->ngenerators != 1 || n->dialect != &ledger_enterprise)
+	    !b->once || p->node->ngenerators != 1)
 		return ERR_OK;
 	return split(p, head, &b->id, "the generator signed two");
 }
@@ -172,7 +170,8 @@ read_some(struct ledger_peer *p, const struct ledger_final *head)
 			e = err_say(ERR_FORMAT, "its blocks are in disorder");
 		if (e)
 			break;
-		p->given = (struct ledger_mark){ b->height, b->id, b->time };
+		p->given = (struct ledger_mark){ b->height, b->id, b->time,
+			b->proved };
 		e = give(p->f, b->tx, b->ntx);
 		if (e == ERR_OK)
 			e = compare_signed(p, head, b);

@@ -417,6 +417,17 @@ read_any(const struct ledger_dialect *d, const json_t *json, enum how how,
 }
 
 enum err
+ledger_tx_proof(const json_t *json, struct sig *out)
+{
+	const char *s = text_of(
+	    json_array_get(json_object_get(json, "proofs"), 0));
+
+	if (s == NULL || text58_read(s, out->b, sizeof(out->b)) != ERR_OK)
+		return err_say(ERR_FORMAT, "a proof is missing");
+	return ERR_OK;
+}
+
+enum err
 ledger_tx_read(const json_t *json, struct ledger_tx **out)
 {
 	enum ledger_tx_flaw flaw;

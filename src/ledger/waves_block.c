@@ -111,23 +111,31 @@ put_tx(struct buf *b, const struct ledger_tx *tx, uint8_t chain_byte)
 }
 
 enum err
-ledger_waves_leaf(const struct ledger_tx *tx, const struct sig *proof,
-    uint8_t chain_byte, struct buf *out)
+ledger_waves_leaf(const json_t *json, const struct ledger_tx *tx,
+    uint8_t chain_byte, struct ledger_listing *list)
 {
 	CLEANUP_BUF struct buf whole = { 0 };
 	struct buf inner = { 0 };
 	struct seal_part part;
+	struct sig proof;
 	uint8_t hash[HASH];
+	enum err e;
 
+	list->whole &= tx != NULL;
+	if (!list->whole)
+		return ERR_OK;
+	e = ledger_tx_proof(json, &proof);
+	if (e)
+		return e;
 	put_tx(&inner, tx, chain_byte);
 	put_message(&whole, 1, &inner);
-	put_bytes(&whole, 2, proof->b, sizeof(proof->b));
+	put_bytes(&whole, 2, proof.b, sizeof(proof.b));
 	if (whole.err)
 		return whole.err;
 	part = (struct seal_part){ whole.p, whole.len };
 	seal_hash(NULL, &part, 1, hash);
-	buf_put(out, hash, sizeof(hash));
-	return out->err;
+	buf_put(&list->leaves, hash, sizeof(hash));
+	return list->leaves.err;
 }
 
 /* ---- the root: a hash of zero stands where there is no leaf ---- */
@@ -268,13 +276,6 @@ is_pinned(const struct ledger_pins *pins, const struct pubkey *key)
 }
 
 static enum err
-wrong(const struct ledger_block *b, const char *what)
-{
-	return err_say(
-	    ERR_FORGED, "block %llu: %s", (unsigned long long)b->height, what);
-}
-
-static enum err
 check_header(const struct header *h, const struct ledger_pins *pins,
     const struct ledger_block *b)
 {
@@ -288,13 +289,12 @@ check_header(const struct header *h, const struct ledger_pins *pins,
 	part = (struct seal_part){ bytes.p, bytes.len };
 	seal_hash(NULL, &part, 1, id.b);
 	if (!ID_EQ(&id, &b->id))
-		return wrong(b, "its header does not have its id");
+		return ledger_block_wrong(b, "its header does not have its id");
 	if (!is_pinned(pins, &h->generator))
-		return wrong(b,
-		    "it is of a generator that the configuration does not "
-		    "name; is this the right node?");
+		return ledger_block_stranger(b);
 	if (seal_verify_raw(&h->generator, bytes.p, bytes.len, &h->signature))
-		return wrong(b, "the generator's signature is wrong");
+		return ledger_block_wrong(
+		    b, "the generator's signature is wrong");
 	return ERR_OK;
 }
 
@@ -323,6 +323,8 @@ ledger_waves_check(const json_t *json, const struct ledger_pins *pins,
 	if (e)
 		return e;
 	if (list->whole && memcmp(root, h.root, sizeof(root)) != 0)
-		return wrong(b, "its transactions are not those of its header");
+		return ledger_block_wrong(
+		    b, "its transactions are not those of its header");
+	b->proved = true;
 	return ERR_OK;
 }

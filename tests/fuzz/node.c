@@ -10,6 +10,8 @@
 #include "ledger/ledger_internal.h"
 
 #define ROUNDS 3
+#define ZEROS  /* a good signature */                                          \
+	"1111111111111111111111111111111111111111111111111111111111111111"
 
 #define WAVES_BLOCK                                                            \
 	"K2[{\"version\":5,\"timestamp\":1795864997438,\"reference\":"         \
@@ -92,6 +94,7 @@ struct taken {
 	uint64_t height;
 	struct sig id;
 	int64_t time;
+	uint64_t proved; /* the newest */
 };
 
 static enum err
@@ -121,7 +124,8 @@ block(void *ctx, const struct ledger_block *b)
 	MUST(b->time >= t->time && b->ntx <= b->nall * 65536);
 	for (size_t i = 0; i < b->ntx; i++)
 		check_tx(b->tx[i], b->height);
-	*t = (struct taken){ b->height, b->id, b->time };
+	*t = (struct taken){ b->height, b->id, b->time,
+		b->proved ? b->height : t->proved };
 	return ERR_OK;
 }
 
@@ -152,12 +156,12 @@ follow(struct ledger_node *n)
 		MUST(e == ERR_OK || fuzz_is_call_error(e));
 		ledger_follow_head(f, &head);
 		MUST(head.error == e);
-		MUST(e || head.height >= taken.height);
+		MUST(e || head.height >= taken.proved);
 		MUST(e != ERR_FORK || head.age_ms == INT64_MAX);
 	}
 }
 
-/* A block of public Waves: what is pinned holds, or it is refused. */
+/* What is pinned holds, or the block is refused, or known not to be proved. */
 static void
 read_block(struct ledger_node *n)
 {
@@ -169,13 +173,54 @@ read_block(struct ledger_node *n)
 		e = ledger_node_block(n, json_array_get(j, 0), &b);
 	MUST(e == ERR_OK || fuzz_is_call_error(e));
 	MUST((e == ERR_OK) == (b != NULL));
+	MUST(b == NULL || !b->proved || n->ngenerators == 0 ||
+	    ID_EQ(&b->generator, fuzz_pubkey(1)));
+}
+
+/* A block of Waves Enterprise with one of each kind that can be written. */
+static void
+seed_we(const struct fuzz_taker *to)
+{
+	static const char key[] = "11111111111111111111111111111112";
+	CLEANUP_BUF struct buf b = { 0 };
+	uint8_t address[26];
+	struct text58 t;
+
+	seal_address(fuzz_pubkey(1), 'V', address);
+	(void)text58(address, sizeof(address), &t);
+	buf_fmt(&b,
+	    "E2[{\"version\":3,\"height\":2,\"timestamp\":5,\"reference\":"
+	    "\"%s\",\"signature\":\"%s\",\"generator\":\"%s\","
+	    "\"cft-consensus\":{\"votes\":[{\"sender\":\"%s\","
+	    "\"blockVotingHash\":\"%s\",\"signature\":\"%s\"}],"
+	    "\"overall-skipped-rounds\":1},\"features\":[1],"
+	    "\"transactions\":[",
+	    ZEROS, ZEROS, t.s, t.s, key, ZEROS);
+	buf_fmt(&b,
+	    "{\"type\":102,\"version\":2,\"senderPublicKey\":\"%s\","
+	    "\"target\":\"alias:V:name\",\"timestamp\":1,\"fee\":0,"
+	    "\"opType\":\"add\",\"role\":\"sender\",\"dueTimestamp\":9,"
+	    "\"atomicBadge\":{\"trustedSender\":\"%s\"},\"proofs\":[\"%s\"]},",
+	    key, t.s, ZEROS);
+	buf_fmt(&b,
+	    "{\"type\":120,\"version\":1,\"senderPublicKey\":\"%s\","
+	    "\"miner\":\"%s\",\"timestamp\":1,\"proofs\":[],\"transactions\":"
+	    "[{\"type\":4,\"version\":3,\"senderPublicKey\":\"%s\","
+	    "\"assetId\":\"%s\",\"timestamp\":1,\"amount\":2,\"fee\":0,"
+	    "\"recipient\":\"%s\",\"attachment\":\"2\",\"proofs\":[]}]},",
+	    key, key, key, key, t.s);
+	buf_fmt(&b,
+	    "{\"type\":111,\"version\":1,\"senderPublicKey\":\"%s\","
+	    "\"targetPubKey\":\"%s\",\"nodeName\":\"n\","
+	    "\"opType\":\"remove\",\"timestamp\":1,\"fee\":0,"
+	    "\"proofs\":[]}],\"transactionCount\":3}]",
+	    key, key);
+	fuzz_seed_text(to, buf_text(&b));
 }
 
 void
 fuzz_seeds(const struct fuzz_taker *to)
 {
-	static const char ones[] = "1111111111111111111111111111111111111111"
-				   "111111111111111111111111";
 	char s[2048];
 
 	fuzz_seed_text(to,
@@ -203,7 +248,7 @@ fuzz_seeds(const struct fuzz_taker *to)
 	    "2{\"signature\":\"%s\"}\xff"
 	    "2[]\xff"
 	    "4{}",
-	    ones, ones, ones, ones, ones);
+	    ZEROS, ZEROS, ZEROS, ZEROS, ZEROS);
 	fuzz_seed_text(to, s);
 	s[0] = 'g';
 	fuzz_seed_text(to, s);
@@ -211,6 +256,7 @@ fuzz_seeds(const struct fuzz_taker *to)
 	    "m2{\"generator\":\"3MKwvQym8dvBBJfTX24VC7bQEfR6aaDkQEs\"}\xff"
 	    "2{\"id\":\"11111111111111111111111111111111\"}");
 	fuzz_seed_text(to, WAVES_BLOCK);
+	seed_we(to);
 	s[0] = 'F';
 	fuzz_seed_text(to, s);
 	fuzz_seed_text(to, "a2{\"balance\":5}");
@@ -266,7 +312,7 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		{ 'a', balance, NULL }, { 'f', follow, NULL },
 		{ 'm', handshake, &ledger_waves },
 		{ 'g', follow, &ledger_waves },
-		{ 'k', read_block, &ledger_waves } };
+		{ 'k', read_block, &ledger_waves }, { 'e', read_block, NULL } };
 	struct ledger_node *node;
 
 	if (n > 0 && p[0] == 'x')

@@ -57,6 +57,13 @@ curl -s -H 'Content-Type: application/json' --data-binary "@$W/long" \
 grep -q '"error":611,' "$W/out" || fail "too long a body: $(cat "$W/out")"
 end
 
+say "enterprise: blocks that the official client signs are proved"
+make -C "$BUILD_DIR" -s ledger_test
+client we_blocks "$W/we.json"
+(cd "$BUILD_DIR" && CONSENTFS_WE_BLOCKS=$W/we.json CK_RUN_CASE=we_blocks \
+	srcdir=$TOP ./ledger_test) >"$W/out" || fail "$(cat "$W/out")"
+grep '^figure:' "$W/out"
+
 say "public Waves: the same"
 begin waves
 client waves "$NODE" E

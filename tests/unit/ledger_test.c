@@ -331,6 +331,7 @@ suite(void)
 	suite_add_tcase(s, peers_tests());
 	suite_add_tcase(s, watch_tests());
 	suite_add_tcase(s, blocks_tests());
+	suite_add_tcase(s, we_blocks_tests());
 	suite_add_tcase(s, invalid_tests());
 	suite_add_tcase(s, node_tests());
 	suite_add_tcase(s, follow_tests());

@@ -67,8 +67,11 @@ void test_dir_remove(char *dir);
 /* A file of tests/vectors. */
 json_t *test_file(const char *name);
 const char *test_text(const json_t *j, const char *name);
+/* Let a block count the transactions that it has now. */
+void test_count_again(json_t *block);
 
 TCase *blocks_tests(void);
+TCase *we_blocks_tests(void);
 TCase *dialect_tests(void);
 TCase *peers_tests(void);
 TCase *watch_tests(void);

@@ -158,8 +158,8 @@ START_TEST(other_generator)
 }
 END_TEST
 
-static void
-count_again(json_t *j)
+void
+test_count_again(json_t *j)
 {
 	json_object_set_new(j, "transactionCount",
 	    json_integer((json_int_t)json_array_size(
@@ -177,11 +177,11 @@ START_TEST(other_list)
 		json_t *list = json_object_get(less, "transactions");
 
 		json_array_remove(list, 0);
-		count_again(less);
+		test_count_again(less);
 		FAILS(ERR_FORGED, read_as(less, &generator, NULL));
 		list = json_object_get(more, "transactions");
 		json_array_append(list, json_array_get(list, 0));
-		count_again(more);
+		test_count_again(more);
 		FAILS(ERR_FORGED, read_as(more, &generator, NULL));
 		list = json_object_get(moved, "transactions");
 		json_array_append(list, json_array_get(list, 0));
