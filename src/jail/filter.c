@@ -27,12 +27,11 @@
 #define FILTERED true
 #endif
 
+/* Another machine does not build: its name and its calls belong here. */
 #if defined(__x86_64__)
 #define MACHINE AUDIT_ARCH_X86_64
 #elif defined(__aarch64__)
 #define MACHINE AUDIT_ARCH_AARCH64
-#else
-#error "name this machine's AUDIT_ARCH and its calls"
 #endif
 _Static_assert(
     __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "halves of arguments");
