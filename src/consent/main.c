@@ -141,6 +141,8 @@ main(int argc, char **argv)
 	enum err e = secret_init();
 	int first = 1;
 
+	if (e == ERR_OK)
+		e = seal_init();
 	log_start("consent", LOG_WARN);
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/secret.h"
+#include "seal/seal.h"
 #include "consentd/commands_internal.h"
 
 static const struct verb {
@@ -74,6 +75,8 @@ main(int argc, char **argv)
 		}
 	}
 	e = secret_init();
+	if (e == ERR_OK)
+		e = seal_init();
 	if (e == ERR_OK)
 		e = dispatch(argc, argv);
 	if (e)

@@ -9,6 +9,7 @@
 #include "base/opt.h"
 #include "fs/fs.h"
 #include "jail/jail.h"
+#include "seal/seal.h"
 
 enum {
 	HOME,
@@ -388,6 +389,8 @@ main(int argc, char **argv)
 	static struct args a;
 	enum err e = secret_init();
 
+	if (e == ERR_OK)
+		e = seal_init();
 	if (e == ERR_OK)
 		e = read_args(&a, argc, argv);
 	log_start("consentfs", given(&a, VERBOSE) ? LOG_DEBUG : LOG_INFO);

@@ -16,13 +16,25 @@ struct seal_cipher {
 	_Atomic(EVP_CIPHER_CTX *) spare[SPARES];
 };
 
-static pthread_once_t fetched = PTHREAD_ONCE_INIT;
+static pthread_mutex_t fetching = PTHREAD_MUTEX_INITIALIZER;
 static EVP_CIPHER *aes_256_gcm; /* for the life of the process */
 
-static void
-fetch(void)
+enum err
+seal_init(void)
 {
-	aes_256_gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
+	EVP_CIPHER *got;
+
+	(void)pthread_mutex_lock(&fetching);
+	/* without its context libcrypto crashes where it should fail */
+	if (aes_256_gcm == NULL && OSSL_LIB_CTX_get0_global_default())
+		aes_256_gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
+	got = aes_256_gcm;
+	(void)pthread_mutex_unlock(&fetching);
+	if (got)
+		return ERR_OK;
+	return err_say(ERR_UNSUPPORTED,
+	    "libcrypto gives no AES-256-GCM; is there memory, and its "
+	    "configuration right?");
 }
 
 enum err
@@ -31,13 +43,10 @@ seal_cipher_new(
 {
 	CLEANUP(seal_cipher_free)
 	struct seal_cipher *c = calloc(1, sizeof(*c));
-	enum err e;
+	enum err e = seal_init();
 
-	(void)pthread_once(&fetched, fetch);
-	if (aes_256_gcm == NULL)
-		return err_say(ERR_UNSUPPORTED,
-		    "libcrypto gives no AES-256-GCM; is there memory, and its "
-		    "configuration right?");
+	if (e)
+		return e;
 	if (c == NULL)
 		return ERR_NOMEM;
 	c->sealing = sealing;

@@ -23,6 +23,14 @@
 #include "base/ids.h"
 #include "base/secret.h"
 
+/**
+ * seal_init():
+ * Have libcrypto ready.  Programs begin with it: libcrypto 3.0 may crash, in
+ * whoever's hands, if this fails, and it may be called again.
+ * Errors: UNSUPPORTED.
+ */
+enum err seal_init(void) must_check;
+
 /* ---- identities: seal/identity.c, seal/keyfile.c ---- */
 
 struct seal_identity; /* private key in locked memory, public key, immutable */

@@ -17,6 +17,7 @@
 #include <execinfo.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -82,6 +83,8 @@ static void __attribute__((constructor)) begin(void)
 	if (fd < 0)
 		return;
 	(void)backtrace(&p, 1); /* loads what it needs, before any sandbox */
+	(void)getpwuid(
+	    getuid()); /* glibc 2.36 ends without memory, see SECURITY */
 	p = mmap(
 	    NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	(void)close(fd);

@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <linux/landlock.h>
 #include <pthread.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -217,68 +216,6 @@ START_TEST(switched_off)
 }
 END_TEST
 
-#ifndef WITH_SANITIZER /* those bring an allocator of their own */
-/* Of this program and of its libraries; the C library's own names. */
-void *__libc_malloc(size_t n);
-void *__libc_calloc(size_t k, size_t n);
-void *__libc_realloc(void *p, size_t n);
-
-static long left; /* allocations until one fails; below 1: none does */
-static long nth;
-
-static bool
-fails(void)
-{
-	return left > 0 && --left == 0;
-}
-
-void *
-malloc(size_t n)
-{
-	return fails() ? NULL : __libc_malloc(n);
-}
-
-void *
-calloc(size_t k, size_t n)
-{
-	return fails() ? NULL : __libc_calloc(k, n);
-}
-
-void *
-realloc(void *p, size_t n)
-{
-	return fails() ? NULL : __libc_realloc(p, n);
-}
-
-/* -1: there was none to fail. */
-static int
-enter_without_memory(void)
-{
-	bool hit;
-
-	left = nth;
-	(void)err_detail(enter());
-	hit = left == 0;
-	left = 0;
-	errno = EPERM;
-	return hit ? 0 : -1;
-}
-
-START_TEST(no_memory)
-{
-	/* glibc 2.36 itself ends a process that has no memory at its first look
-	 * into nsswitch.conf, so that is done beforehand. */
-	(void)getpwuid(getuid());
-	nth = 1;
-	while (try(enter_without_memory, false) == DONE)
-		nth++;
-	printf("without memory, at each of %ld allocations: crashes 0 of %ld\n",
-	    nth - 1, nth - 1);
-	ck_assert_int_gt(nth, 1);
-}
-END_TEST
-#endif
-
 START_TEST(ports)
 {
 	struct jail j = { 0 };
@@ -304,12 +241,8 @@ END_TEST
 int
 main(void)
 {
-	const TTest *const tests[] = {
-		forbidden, needed, privileges, switched_off, ports,
-#ifndef WITH_SANITIZER
-		no_memory
-#endif
-	};
+	const TTest *const tests[] = { forbidden, needed, privileges,
+		switched_off, ports };
 	Suite *s = suite_create("jail");
 	TCase *t = tcase_create("jail");
 	SRunner *r;
