@@ -145,8 +145,8 @@ void
 ledger_follow_note(struct ledger_follower *f, enum err e)
 {
 	static const char unproved[] =
-	    "the newest blocks hold transactions of kinds that are not known, "
-	    "so that their signatures cannot be checked";
+	    "the newest blocks hold what is not known here, so that their "
+	    "signatures cannot be checked";
 	const char *why = e ? err_detail(e) : f->unproved ? unproved : "";
 
 	(void)pthread_mutex_lock(&f->lock);

@@ -2,13 +2,15 @@
 /*
  * Blocks of public Waves, version 5: the header in protobuf is what is hashed
  * to the block's id and signed by its generator; it holds the Merkle root of
- * all transactions, each in protobuf with its proofs.
+ * all transactions, each in protobuf with its proofs.  One of which a node
+ * does not tell all that is signed is taken, but makes nothing fresh.
  */
 #include "ledger/ledger_internal.h"
 
-#define HASH         32
-#define VRF_PROOF    96
-#define MAX_FEATURES 100
+#define HASH      32
+#define VRF_PROOF 96
+#define BLS       96
+#define MAX_LIST  1000
 
 enum wire { WIRE_NUMBER = 0, WIRE_BYTES = 2 };
 
@@ -192,16 +194,16 @@ struct header {
 	struct pubkey generator;
 	int64_t base_target, time, reward_vote;
 	bool has_state;
-	uint32_t feature[MAX_FEATURES];
-	size_t nfeatures;
+	struct buf features, more; /* as they are written; checked once */
+	bool unknown;              /* a node does not tell all that is signed */
 };
 
+/* A packed field of small numbers, left out if there are none. */
 static void
-read_features(struct js *r, struct header *h)
+put_list(struct buf *b, unsigned field, struct js *r, const char *name)
 {
-	const json_t *list = js_has(r, "features") ?
-	    js_array(r, "features", MAX_FEATURES) :
-	    NULL;
+	const json_t *list = js_array_opt(r, name, MAX_LIST);
+	struct buf packed = { 0 };
 
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *f = json_array_get(list, i);
@@ -209,9 +211,64 @@ read_features(struct js *r, struct header *h)
 
 		if (!json_is_integer(f) || n < 0 || n > UINT16_MAX)
 			r->err = err_say(
-			    ERR_FORMAT, "a voted feature is no number");
-		h->feature[h->nfeatures++] = (uint32_t)n;
+			    ERR_FORMAT, "'%s' is no list of numbers", name);
+		put_varint(&packed, (uint64_t)n);
 	}
+	if (packed.len)
+		put_message(b, field, &packed);
+}
+
+static void
+put_58(struct buf *b, unsigned field, struct js *r, const char *name, size_t n)
+{
+	uint8_t bytes[VRF_PROOF];
+
+	js_58(r, name, bytes, n);
+	put_bytes(b, field, bytes, n);
+}
+
+/*
+ * The header that this block disputes.  Nodes of one kind show all of it, of
+ * the other neither its time nor its consensus.
+ */
+static void
+put_challenged(struct header *h, const json_t *json)
+{
+	struct buf b = { 0 };
+	struct js r;
+
+	js_init(&r, json);
+	put_number(&b, 1, js_int(&r, "base-target", 0, INT64_MAX));
+	put_58(&b, 2, &r, "generation-signature", VRF_PROOF);
+	put_list(&b, 3, &r, "features");
+	put_number(&b, 4, js_int(&r, "timestamp", 0, INT64_MAX));
+	put_58(&b, 5, &r, "generatorPublicKey", sizeof(struct pubkey));
+	put_number(&b, 6, js_int_opt(&r, "desiredReward", -1, INT64_MAX, 0));
+	if (js_has(&r, "stateHash"))
+		put_58(&b, 7, &r, "stateHash", HASH);
+	put_58(&b, 8, &r, "headerSignature", SIG_BYTES);
+	h->unknown |= r.err != ERR_OK;
+	put_message(&h->more, 12, &b);
+}
+
+/* Votes of finality; how nodes show contradicting ones is not known. */
+static void
+put_votes(struct header *h, const json_t *json)
+{
+	struct buf b = { 0 };
+	const char *height;
+	struct js r;
+
+	js_init(&r, json);
+	height = js_has(&r, "finalizedHeight") ? "finalizedHeight" :
+						 "finalizedBlockHeight";
+	put_list(&b, 1, &r, "endorserIndexes");
+	put_number(&b, 2, js_int(&r, height, 0, INT32_MAX));
+	if (js_has(&r, "aggregatedEndorsementSignature"))
+		put_58(&b, 3, &r, "aggregatedEndorsementSignature", BLS);
+	(void)js_array_opt(&r, "conflictEndorsements", 0);
+	h->unknown |= r.err != ERR_OK;
+	put_message(&h->more, 13, &b);
 }
 
 static enum err
@@ -224,15 +281,12 @@ read_header(const json_t *json, struct header *h)
 	if (js_int(&r, "version", 0, 255) != 5 && r.err == ERR_OK)
 		return err_say(ERR_UNSUPPORTED,
 		    "signatures are checked in blocks of version 5 alone");
-	if (js_has(&r, "challengedHeader") || js_has(&r, "finalizationVoting"))
-		return err_say(ERR_UNSUPPORTED,
-		    "a challenged block, or one with votes, is not known");
 	ledger_block_id(&r, "reference", &h->reference);
 	h->reference_len = ledger_block_id_len(&h->reference);
 	h->base_target = js_int(&pos, "base-target", 0, INT64_MAX);
 	js_58(
 	    &pos, "generation-signature", h->generation, sizeof(h->generation));
-	read_features(&r, h);
+	put_list(&h->features, 5, &r, "features");
 	h->time = js_int(&r, "timestamp", 0, INT64_MAX);
 	JS_58(&r, "generatorPublicKey", &h->generator);
 	h->reward_vote = js_int_opt(&r, "desiredReward", -1, INT64_MAX, 0);
@@ -241,22 +295,21 @@ read_header(const json_t *json, struct header *h)
 	if (h->has_state)
 		js_58(&r, "stateHash", h->state, sizeof(h->state));
 	JS_58(&r, "signature", &h->signature);
+	if (js_has(&r, "challengedHeader"))
+		put_challenged(h, json_object_get(json, "challengedHeader"));
+	if (js_has(&r, "finalizationVoting"))
+		put_votes(h, json_object_get(json, "finalizationVoting"));
 	return r.err ? r.err : pos.err;
 }
 
 static void
 put_header(struct buf *b, const struct header *h, uint8_t chain_byte)
 {
-	struct buf features = { 0 };
-
 	put_number(b, 1, chain_byte);
 	put_bytes(b, 2, h->reference.b, h->reference_len);
 	put_number(b, 3, h->base_target);
 	put_bytes(b, 4, h->generation, sizeof(h->generation));
-	for (size_t i = 0; i < h->nfeatures; i++)
-		put_varint(&features, h->feature[i]);
-	if (features.len)
-		put_message(b, 5, &features);
+	buf_put(b, h->features.p, h->features.len);
 	put_number(b, 6, h->time);
 	put_number(b, 7, 5);
 	put_bytes(b, 8, h->generator.b, sizeof(h->generator.b));
@@ -264,6 +317,9 @@ put_header(struct buf *b, const struct header *h, uint8_t chain_byte)
 	put_bytes(b, 10, h->root, sizeof(h->root));
 	if (h->has_state)
 		put_bytes(b, 11, h->state, sizeof(h->state));
+	buf_put(b, h->more.p, h->more.len);
+	if (b->err == ERR_OK)
+		b->err = h->features.err ? h->features.err : h->more.err;
 }
 
 static bool
@@ -283,6 +339,10 @@ check_header(const struct header *h, const struct ledger_pins *pins,
 	struct sig id = { { 0 } };
 	struct seal_part part;
 
+	if (!is_pinned(pins, &h->generator))
+		return ledger_block_stranger(b);
+	if (h->unknown)
+		return ERR_OK;
 	put_header(&bytes, h, pins->chain_byte);
 	if (bytes.err)
 		return bytes.err;
@@ -290,12 +350,23 @@ check_header(const struct header *h, const struct ledger_pins *pins,
 	seal_hash(NULL, &part, 1, id.b);
 	if (!ID_EQ(&id, &b->id))
 		return ledger_block_wrong(b, "its header does not have its id");
-	if (!is_pinned(pins, &h->generator))
-		return ledger_block_stranger(b);
 	if (seal_verify_raw(&h->generator, bytes.p, bytes.len, &h->signature))
 		return ledger_block_wrong(
 		    b, "the generator's signature is wrong");
 	return ERR_OK;
+}
+
+static enum err
+check_root(const struct header *h, struct ledger_listing *list,
+    const struct ledger_block *b)
+{
+	uint8_t root[HASH];
+	enum err e = root_of(&list->leaves, root);
+
+	if (e == ERR_OK && memcmp(root, h->root, sizeof(root)) != 0)
+		return ledger_block_wrong(
+		    b, "its transactions are not those of its header");
+	return e;
 }
 
 /*
@@ -307,7 +378,6 @@ ledger_waves_check(const json_t *json, const struct ledger_pins *pins,
     struct ledger_listing *list, struct ledger_block *b)
 {
 	struct header h = { 0 };
-	uint8_t root[HASH];
 	enum err e;
 
 	if (b->height == 1)
@@ -319,12 +389,9 @@ ledger_waves_check(const json_t *json, const struct ledger_pins *pins,
 	if (e == ERR_OK)
 		e = check_header(&h, pins, b);
 	if (e == ERR_OK && list->whole)
-		e = root_of(&list->leaves, root);
-	if (e)
-		return e;
-	if (list->whole && memcmp(root, h.root, sizeof(root)) != 0)
-		return ledger_block_wrong(
-		    b, "its transactions are not those of its header");
-	b->proved = true;
-	return ERR_OK;
+		e = check_root(&h, list, b);
+	b->proved = e == ERR_OK && !h.unknown;
+	buf_free(&h.features);
+	buf_free(&h.more);
+	return e;
 }

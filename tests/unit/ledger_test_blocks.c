@@ -24,6 +24,8 @@ unload(void)
 	json_decref(vectors);
 }
 
+static bool proved;
+
 static enum err
 read_as(const json_t *j, const struct pubkey *pinned, size_t *out_ntx)
 {
@@ -33,6 +35,7 @@ read_as(const json_t *j, const struct pubkey *pinned, size_t *out_ntx)
 
 	if (e == ERR_OK && out_ntx)
 		*out_ntx = b->ntx;
+	proved = e == ERR_OK && b->proved;
 	return e;
 }
 
@@ -207,14 +210,121 @@ START_TEST(not_known)
 {
 	CLEANUP_JS json_t *j = json_deep_copy(json_array_get(blocks, 5));
 
-	json_object_set_new(j, "challengedHeader", json_object());
-	FAILS(ERR_UNSUPPORTED, read_as(j, &generator, NULL));
-	json_object_del(j, "challengedHeader");
 	json_object_set_new(j, "version", json_integer(4));
 	FAILS(ERR_UNSUPPORTED, read_as(j, &generator, NULL));
 	json_object_set_new(j, "version", json_integer(5));
 	json_object_del(j, "nxt-consensus");
 	FAILS(ERR_FORMAT, read_as(j, &generator, NULL));
+}
+END_TEST
+
+/* ---- votes of finality, and blocks that challenge others ---- */
+
+static json_t *
+new_block(const char *name)
+{
+	json_t *j = json_deep_copy(
+	    json_object_get(json_object_get(vectors, "new"), name));
+	struct js r;
+
+	js_init(&r, j);
+	JS_58(&r, "generatorPublicKey", &generator);
+	OK(r.err);
+	return j;
+}
+
+static void
+not_proved(const json_t *j)
+{
+	(void)read_as(j, &generator, NULL);
+	ck_assert(!proved);
+}
+
+/* Each member of ${inner} is signed. */
+static void
+each_is_signed(json_t *j, json_t *inner)
+{
+	const char *name;
+	json_t *v;
+	unsigned n = 0;
+
+	OK(read_as(j, &generator, NULL));
+	ck_assert(proved);
+	json_object_foreach(inner, name, v) if (json_is_integer(v))
+	{
+		json_int_t was = json_integer_value(v);
+
+		json_integer_set(v, was + 1);
+		not_proved(j);
+		json_integer_set(v, was);
+		n++;
+	}
+	else if (json_is_array(v))
+	{
+		json_array_append_new(v, json_integer(1));
+		not_proved(j);
+		json_array_remove(v, json_array_size(v) - 1);
+		n++;
+	}
+	else if (json_is_string(v))
+	{
+		CLEANUP_JS json_t *was = json_deep_copy(v);
+		char *s = strdup(json_string_value(v));
+		char *mid = s + strlen(s) / 2;
+
+		*mid = *mid == '2' ? '3' : '2';
+		json_string_set(v, s);
+		not_proved(j);
+		json_string_set(v, json_string_value(was));
+		free(s);
+		n++;
+	}
+	OK(read_as(j, &generator, NULL));
+	ck_assert_uint_ge(n, 3);
+}
+
+START_TEST(finality)
+{
+	CLEANUP_JS json_t *j = new_block("votes");
+	json_t *votes = json_object_get(j, "finalizationVoting");
+
+	each_is_signed(j, votes);
+	/* the other kind of node calls it so */
+	json_object_set(votes, "finalizedHeight",
+	    json_object_get(votes, "finalizedBlockHeight"));
+	json_object_del(votes, "finalizedBlockHeight");
+	json_object_set_new(votes, "conflictEndorsements", json_array());
+	each_is_signed(j, votes);
+}
+END_TEST
+
+START_TEST(challenged)
+{
+	CLEANUP_JS json_t *j = new_block("challenged");
+
+	each_is_signed(j, json_object_get(j, "challengedHeader"));
+}
+END_TEST
+
+/* Taken, but not for signed: it makes nothing fresh. */
+START_TEST(not_told)
+{
+	static const char *const missing[] = { "timestamp", "base-target",
+		"generation-signature" };
+	CLEANUP(seal_identity_free) struct seal_identity *id = test_id("x");
+	CLEANUP_JS json_t *j = new_block("conflict");
+
+	OK(read_as(j, &generator, NULL));
+	ck_assert(!proved);
+	FAILS(ERR_FORGED, read_as(j, seal_identity_key(id), NULL));
+	for (size_t i = 0; i < ARRAY_LEN(missing); i++) {
+		CLEANUP_JS json_t *c = new_block("challenged");
+
+		json_object_del(
+		    json_object_get(c, "challengedHeader"), missing[i]);
+		OK(read_as(c, &generator, NULL));
+		ck_assert(!proved);
+	}
 }
 END_TEST
 
@@ -262,6 +372,9 @@ blocks_tests(void)
 	tcase_add_test(t, other_list);
 	tcase_add_test(t, other_types);
 	tcase_add_test(t, not_known);
+	tcase_add_test(t, finality);
+	tcase_add_test(t, challenged);
+	tcase_add_test(t, not_told);
 	tcase_add_test(t, malleable_proof);
 	return t;
 }
