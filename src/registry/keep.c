@@ -11,10 +11,8 @@ static void
 put_index(struct registry_work *w, const struct registry_record *rec)
 {
 	const struct registry_row *row = &rec->row;
-	uint8_t order[8], key[25];
+	uint8_t key[25];
 
-	registry_put(w, TAB_BYID, DB_VAL(&row->id),
-	    registry_order_key(row->order, order));
 	registry_index_key(w->r, rec->kind, NULL, row->order, key);
 	registry_put(w, TAB_INDEX, DB_VAL(&key), (struct db_val){ "", 0 });
 	if (!rec->has_patient)
@@ -131,13 +129,12 @@ end_earlier(struct registry_work *w, const struct earlier *x,
 {
 	CLEANUP_RECORD struct registry_record rec = { 0 };
 	struct registry_row row;
-	struct db_val v;
 	enum err e = registry_row_get(w->r, &w->t, &x->id, &row);
 
 	if (e)
 		return e == ERR_NOTFOUND ? ERR_CORRUPT : e;
 	*out_order = row.order;
-	if (registry_get_row(&w->t, w->r, TAB_BYID, DB_VAL(&x->id), &v)) {
+	if (registry_record_has(w->r, &w->t, row.order)) {
 		e = registry_record_get(w->r, &w->t, row.order, &rec);
 		if (e || rec.kind != REGISTRY_OPAQUE)
 			return e;
@@ -328,10 +325,9 @@ registry_keep(struct registry_work *w, const struct registry_row *row,
     struct registry_opened *o)
 {
 	struct registry_record rec = { .row = *row };
-	struct db_val v;
 	enum err e;
 
-	if (registry_get_row(&w->t, w->r, TAB_BYID, DB_VAL(&row->id), &v))
+	if (registry_record_has(w->r, &w->t, row->order))
 		return ERR_OK;
 	rec.kind = o->e ? (uint8_t)o->e->type : REGISTRY_OPAQUE;
 	rec.has_patient = o->has_patient;
@@ -360,7 +356,7 @@ open_delegation(struct registry_work *w, const struct registry_row *row,
 	struct db_val env;
 	enum err e;
 
-	if (!registry_get_row(&w->t, w->r, TAB_RAW, DB_VAL(&row->id), &env))
+	if (!registry_raw_get(w->r, &w->t, row->order, &env))
 		return ERR_CORRUPT;
 	e = secret_copy(decision->u.decision.delegation_key, SEAL_KEY, &key);
 	if (e == ERR_OK)
@@ -379,14 +375,12 @@ registry_keep_delegation(struct registry_work *w, const struct event *decision)
 {
 	const struct event_decision *d = &decision->u.decision;
 	struct registry_row row;
-	struct db_val v;
 	enum err e;
 
-	if (!d->has_delegation ||
-	    registry_get_row(&w->t, w->r, TAB_BYID, DB_VAL(&d->delegation), &v))
+	if (!d->has_delegation)
 		return ERR_OK;
 	e = registry_row_get(w->r, &w->t, &d->delegation, &row);
-	if (e == ERR_OK)
+	if (e == ERR_OK && !registry_record_has(w->r, &w->t, row.order))
 		e = open_delegation(w, &row, decision);
 	/* the decision is kept all the same: without it, it counts nothing */
 	return e == ERR_NOTFOUND || e == ERR_FORGED || e == ERR_FORMAT ?

@@ -184,14 +184,10 @@ static enum err
 record_of(struct registry *r, struct db_txn *t, const struct event_id *id,
     struct registry_record *out)
 {
-	struct db_val v;
-	uint64_t order;
+	struct registry_row row;
+	enum err e = registry_row_get(r, t, id, &row);
 
-	if (!registry_get_row(t, r, TAB_BYID, DB_VAL(id), &v))
-		return t->err ? t->err : ERR_NOTFOUND;
-	if (!registry_order_read(v, &order))
-		return ERR_CORRUPT;
-	return registry_record_get(r, t, order, out);
+	return e ? e : registry_record_get(r, t, row.order, out);
 }
 
 static enum err
@@ -356,7 +352,7 @@ learn(struct registry *r, const struct event_id *id, const struct secret *key,
 		    TEXT58(id));
 	if (e)
 		return e;
-	if (!registry_get_row(&w.t, r, TAB_RAW, DB_VAL(id), &env))
+	if (!registry_raw_get(r, &w.t, row.order, &env))
 		return w.t.err ? w.t.err : ERR_CORRUPT;
 	e = registry_unseal_with(r, &row, env, key, &o);
 	if (e == ERR_OK)

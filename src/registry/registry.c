@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "registry/registry_internal.h"
 
-#define VERSION   1
+#define VERSION   2
 #define MAP_BYTES (64ULL << 30) /* grows as needed up to here */
 
 static struct db_val
@@ -142,8 +142,7 @@ look_step(void *ctx, uint64_t order)
 		return false;
 	if (rec.has_key)
 		x->understood = registry_record_event(&rec, &e) == ERR_OK;
-	else if (registry_get_row(
-		     x->t, x->r, TAB_RAW, DB_VAL(&rec.row.id), &raw))
+	else if (registry_raw_get(x->r, x->t, order, &raw))
 		x->understood = registry_form(raw) != FORM_UNKNOWN;
 	return !x->understood;
 }

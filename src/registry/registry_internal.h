@@ -24,10 +24,10 @@ enum {
 enum registry_tab {
 	TAB_STATE,     /* name -> fingerprints, position, change counter */
 	TAB_ENTRIES,   /* event id -> sealed struct registry_row */
-	TAB_RAW,       /* event id -> the entry's value */
-	TAB_PUBLICS,   /* public 32 || order -> event id */
+	TAB_RAW,       /* order -> the entry's value */
+	TAB_PUBLICS,   /* public 32 || order -> event id, of what is not
+			* understood */
 	TAB_EVENTS,    /* order -> sealed struct registry_record */
-	TAB_BYID,      /* event id -> order, of what is in EVENTS */
 	TAB_INDEX,     /* kind || patient's hash (zero: all) || order */
 	TAB_ACCREDITS, /* institution || ~order: the newest comes first */
 	TAB_NARROW,    /* transaction id -> sealed seq, seen, JSON */
@@ -205,6 +205,10 @@ enum err registry_row_read(const struct registry *r, struct db_val key,
     struct db_val value, struct registry_row *out) must_check;
 enum err registry_row_put(
     struct registry_work *w, const struct registry_row *row) must_check;
+bool registry_raw_get(const struct registry *r, struct db_txn *t,
+    uint64_t order, struct db_val *out);
+bool registry_record_has(
+    const struct registry *r, struct db_txn *t, uint64_t order);
 enum err registry_record_get(const struct registry *r, struct db_txn *t,
     uint64_t order, struct registry_record *out) must_check;
 enum err registry_record_put(struct registry_work *w,

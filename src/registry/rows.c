@@ -21,7 +21,6 @@ const char *const registry_tab_names[TAB_COUNT] = {
 	[TAB_RAW] = "raw",
 	[TAB_PUBLICS] = "publics",
 	[TAB_EVENTS] = "events",
-	[TAB_BYID] = "byid",
 	[TAB_INDEX] = "index",
 	[TAB_ACCREDITS] = "accredits",
 	[TAB_NARROW] = "narrow",
@@ -193,6 +192,25 @@ registry_row_put(struct registry_work *w, const struct registry_row *row)
 
 	row_write(row, &plain);
 	return registry_rest_put(w, TAB_ENTRIES, DB_VAL(&row->id), &plain);
+}
+
+bool
+registry_raw_get(const struct registry *r, struct db_txn *t, uint64_t order,
+    struct db_val *out)
+{
+	uint8_t key[8];
+
+	return db_get(t, r->tab[TAB_RAW], registry_order_key(order, key), out);
+}
+
+bool
+registry_record_has(const struct registry *r, struct db_txn *t, uint64_t order)
+{
+	struct db_val v;
+	uint8_t key[8];
+
+	return db_get(
+	    t, r->tab[TAB_EVENTS], registry_order_key(order, key), &v);
 }
 
 enum err

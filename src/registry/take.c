@@ -21,16 +21,18 @@ take_envelope(
 	bool understood;
 	enum err e;
 
-	memcpy(key, public, 32);
-	(void)registry_order_key(row->order, key + 32);
-	registry_put(w, TAB_PUBLICS, DB_VAL(&key), DB_VAL(&row->id));
 	e = registry_unseal(w->r, row, env, &o);
 	understood = o.e != NULL;
 	if (e == ERR_OK)
 		e = registry_keep(w, row, &o);
 	else if (e == ERR_NOKEY)
 		e = ERR_OK;
-	return e || understood ? e : registry_keep_mark(w, row, public);
+	if (e || understood)
+		return e;
+	memcpy(key, public, 32);
+	(void)registry_order_key(row->order, key + 32);
+	registry_put(w, TAB_PUBLICS, DB_VAL(&key), DB_VAL(&row->id));
+	return registry_keep_mark(w, row, public);
 }
 
 /* A newer accreditation makes older ones that still wait pointless. */
@@ -99,10 +101,12 @@ static void
 compare_repeat(struct registry_work *w, const struct registry_row *row,
     struct db_val value)
 {
-	struct db_val first;
+	struct registry_row first;
+	struct db_val v;
 
-	if (registry_get_row(&w->t, w->r, TAB_RAW, DB_VAL(&row->id), &first) &&
-	    (first.n != value.n || memcmp(first.p, value.p, value.n) != 0))
+	if (registry_row_get(w->r, &w->t, &row->id, &first) == ERR_OK &&
+	    registry_raw_get(w->r, &w->t, first.order, &v) &&
+	    (v.n != value.n || memcmp(v.p, value.p, value.n) != 0))
 		log_warn("registry: account %s wrote event %s twice with "
 			 "different content; the first one stands",
 		    TEXT58(&row->sender), TEXT58(&row->id));
@@ -113,6 +117,7 @@ take_entry(struct registry_work *w, struct registry_row *row,
     const struct ledger_entry *in)
 {
 	struct db_val value = { in->value, in->len }, v;
+	uint8_t order[8];
 	enum err e;
 
 	if (in->type != LEDGER_BINARY ||
@@ -127,7 +132,7 @@ take_entry(struct registry_work *w, struct registry_row *row,
 	e = registry_row_put(w, row);
 	if (e)
 		return e;
-	registry_put(w, TAB_RAW, DB_VAL(&row->id), value);
+	registry_put(w, TAB_RAW, registry_order_key(row->order, order), value);
 	return takers[registry_form(value)](w, row, value);
 }
 
@@ -233,30 +238,30 @@ by_order(const void *a, const void *b)
 
 /* What we could not open, or opened and did not understand. */
 static bool
-wants_again(struct again *x, const struct db_val *key)
+wants_again(struct again *x, const struct registry_row *row)
 {
 	CLEANUP_RECORD struct registry_record rec = { 0 };
-	struct db_val v;
-	uint64_t order;
 
-	if (!registry_get_row(x->t, x->r, TAB_BYID, *key, &v))
+	x->err = registry_record_get(x->r, x->t, row->order, &rec);
+	if (x->err == ERR_NOTFOUND) {
+		x->err = ERR_OK;
 		return true;
-	if (!registry_order_read(v, &order))
-		return false;
-	x->err = registry_record_get(x->r, x->t, order, &rec);
+	}
 	return x->err == ERR_OK && rec.kind == REGISTRY_OPAQUE;
 }
 
 static bool
 again_step(void *ctx, struct db_val key, struct db_val value)
 {
+	struct registry_row row;
 	struct again *x = ctx;
 
-	if (!wants_again(x, &key))
+	x->err = registry_row_read(x->r, key, value, &row);
+	if (x->err || !wants_again(x, &row))
 		return x->err == ERR_OK;
 	x->err = registry_grow((void **)&x->row, x->n, sizeof(*x->row));
 	if (x->err == ERR_OK)
-		x->err = registry_row_read(x->r, key, value, &x->row[x->n++]);
+		x->row[x->n++] = row;
 	return x->err == ERR_OK;
 }
 
@@ -274,7 +279,6 @@ unkeep(struct registry_work *w, const struct registry_row *row,
 	if (rec.key)
 		e = secret_copy(rec.key, SEAL_KEY, out_key);
 	registry_del(w, TAB_EVENTS, registry_order_key(row->order, order));
-	registry_del(w, TAB_BYID, DB_VAL(&row->id));
 	registry_index_key(w->r, rec.kind, NULL, row->order, key);
 	registry_del(w, TAB_INDEX, DB_VAL(&key));
 	if (rec.has_patient) {
@@ -293,7 +297,7 @@ again_one(struct registry_work *w, const struct registry_row *row)
 	struct db_val value;
 	enum err e;
 
-	if (!registry_get_row(&w->t, w->r, TAB_RAW, DB_VAL(&row->id), &value))
+	if (!registry_raw_get(w->r, &w->t, row->order, &value))
 		return w->t.err ? w->t.err : ERR_CORRUPT;
 	e = unkeep(w, row, &key);
 	if (e == ERR_OK)
