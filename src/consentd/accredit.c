@@ -102,9 +102,8 @@ read_tx(void *ctx, const struct ledger_tx *tx)
 }
 
 static enum err
-read_block(void *ctx, const struct ledger_block *b)
+read_block(struct roll *r, const struct ledger_block *b)
 {
-	struct roll *r = ctx;
 	enum err e = ERR_OK;
 
 	for (size_t i = 0; e == ERR_OK && i < b->ntx; i++) {
@@ -114,6 +113,16 @@ read_block(void *ctx, const struct ledger_block *b)
 	}
 	r->height = b->height;
 	r->id = b->id;
+	return e;
+}
+
+static enum err
+read_blocks(void *ctx, const struct ledger_block *const *b, size_t n)
+{
+	enum err e = ERR_OK;
+
+	for (size_t i = 0; e == ERR_OK && i < n; i++)
+		e = read_block(ctx, b[i]);
 	return e;
 }
 
@@ -135,7 +144,7 @@ read_roll(struct ledger_node *node, const struct consentd_roots *roots,
 	const struct ledger_follow_opts o = { .node = node,
 		.sink = { .ctx = r,
 		    .position = read_position,
-		    .block = read_block,
+		    .blocks = read_blocks,
 		    .pending = read_tx },
 		.final_depth = (unsigned)roots->final_depth };
 	enum err e = ledger_follow_new(&o, &r->follower);

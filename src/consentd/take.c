@@ -244,9 +244,14 @@ sink_position(void *ctx, uint64_t *height, struct sig *id)
 	return s->inner.position(s->inner.ctx, height, id);
 }
 
+/* Final blocks. */
+struct final {
+	const struct ledger_block *const *block;
+	size_t n, ntx;
+};
+
 static enum err
-put_block(
-    struct server *s, const struct ledger_block *block, const struct batch *b)
+put_blocks(struct server *s, const struct final *f, const struct batch *b)
 {
 	CLEANUP_TXN struct db_txn t = { 0 };
 	enum err e;
@@ -255,38 +260,52 @@ put_block(
 	e = put_batch(s, &t, b);
 	if (e)
 		return e;
-	for (size_t i = 0; i < block->ntx; i++)
-		consentd_store_unhold(s->store, &t, &block->tx[i]->id);
+	for (size_t k = 0; k < f->n; k++)
+		for (size_t i = 0; i < f->block[k]->ntx; i++)
+			consentd_store_unhold(
+			    s->store, &t, &f->block[k]->tx[i]->id);
 	return db_commit(&t);
 }
 
 static enum err
-block_locked(
-    struct server *s, const struct ledger_block *block, const struct batch *b)
+blocks_locked(struct server *s, const struct final *f, const struct batch *b)
 {
-	enum err e = block->ntx ? put_block(s, block, b) : ERR_OK;
+	enum err e = f->ntx ? put_blocks(s, f, b) : ERR_OK;
 
 	if (e == ERR_OK)
-		e = s->inner.block(s->inner.ctx, block);
-	if (e == ERR_OK && block->ntx)
+		e = s->inner.blocks(s->inner.ctx, f->block, f->n);
+	if (e == ERR_OK && f->ntx)
 		publish_locked(s);
 	return e;
 }
 
 static enum err
-sink_block(void *ctx, const struct ledger_block *block)
+add_block(struct server *s, const struct ledger_block *block, struct batch *b)
+{
+	enum err e = ERR_OK;
+
+	for (size_t i = 0; e == ERR_OK && i < block->ntx; i++)
+		e = add_tx(s, block->tx[i], CONSENTD_FINAL, b);
+	return e;
+}
+
+static enum err
+sink_blocks(void *ctx, const struct ledger_block *const *block, size_t n)
 {
 	CLEANUP_BATCH struct batch b = { 0 };
+	struct final f = { block, n, 0 };
 	struct server *s = ctx;
 	uint64_t before = atomic_load(&s->visible);
 	enum err e = ERR_OK;
 
-	for (size_t i = 0; e == ERR_OK && i < block->ntx; i++)
-		e = add_tx(s, block->tx[i], CONSENTD_FINAL, &b);
+	for (size_t i = 0; e == ERR_OK && i < n; i++) {
+		f.ntx += block[i]->ntx;
+		e = add_block(s, block[i], &b);
+	}
 	if (e)
 		return e;
 	(void)pthread_mutex_lock(&s->intake);
-	e = block_locked(s, block, &b);
+	e = blocks_locked(s, &f, &b);
 	(void)pthread_mutex_unlock(&s->intake);
 	tell(s, before);
 	return e;
@@ -361,7 +380,7 @@ consentd_sink(struct server *s)
 {
 	return (struct ledger_sink){ .ctx = s,
 		.position = sink_position,
-		.block = sink_block,
+		.blocks = sink_blocks,
 		.pending = sink_pending,
 		.done = sink_done,
 		.undone = sink_undone };

@@ -143,13 +143,14 @@ on_position(void *ctx, uint64_t *height, struct sig *id)
 }
 
 static enum err
-on_block(void *ctx, const struct ledger_block *b)
+on_blocks(void *ctx, const struct ledger_block *const *b, size_t n)
 {
 	struct home *h = ctx;
-	enum err e = ledger_outbox_block(h->outbox, b);
+	enum err e = ERR_OK;
 
-	return e == ERR_OK ? h->registry_sink.block(h->registry_sink.ctx, b) :
-			     e;
+	for (size_t i = 0; e == ERR_OK && i < n; i++)
+		e = ledger_outbox_block(h->outbox, b[i]);
+	return e ? e : h->registry_sink.blocks(h->registry_sink.ctx, b, n);
 }
 
 static enum err
@@ -186,7 +187,7 @@ open_follower(struct home *h)
 {
 	const struct ledger_follow_opts o = {
 		.node = h->node,
-		.sink = { h, on_position, on_block, on_pending, on_done,
+		.sink = { h, on_position, on_blocks, on_pending, on_done,
 		    on_undone },
 		.final_depth = (unsigned)h->conf.final_depth,
 		.poll_ms = h->conf.poll,

@@ -10,6 +10,7 @@
 
 #define TX_OVERHEAD 512
 #define RECENT_MS   3600000
+#define BATCH_BYTES (4 << 20) /* of old blocks that are given at once */
 
 static enum err
 moved(void)
@@ -50,6 +51,16 @@ check_first(const struct ledger_follower *f, const struct ledger_block *b)
 	    TEXT58(&chain));
 }
 
+/*
+ * How many of the held blocks are final: enough verified ones stand on them.
+ * The height that the node claims proves nothing.
+ */
+static unsigned
+due(const struct ledger_follower *f)
+{
+	return f->nheld < f->final_depth ? 0 : f->nheld - f->final_depth + 1;
+}
+
 /* ${b} continues ${at}. */
 static enum err
 check_link(struct ledger_follower *f, const struct ledger_mark *at,
@@ -63,7 +74,7 @@ check_link(struct ledger_follower *f, const struct ledger_mark *at,
 	if (b->height == 1)
 		return check_first(f, b);
 	if (!ID_EQ(&b->reference, &at->id)) {
-		if (at->height > f->base.height) /* not final: it may move */
+		if (at->height > f->base.height + due(f)) /* it may move */
 			return moved();
 		return ledger_follow_fork(f, at);
 	}
@@ -112,39 +123,74 @@ make_room(struct ledger_follower *f)
 	return e;
 }
 
+static bool
+is_recent(const struct ledger_mark *m)
+{
+	return m->time > clock_wall_ms() - RECENT_MS;
+}
+
+/* The first ${n} held blocks. */
+static enum err
+give(struct ledger_follower *f, unsigned n)
+{
+	const struct ledger_block *b[LEDGER_BATCH];
+	enum err e = ERR_OK;
+
+	for (unsigned i = 0; e == ERR_OK && i < n; i++) {
+		struct ledger_held *h = &f->held[i];
+
+		if (h->full == NULL)
+			e = ledger_follow_fetch(f, &h->at, &h->full);
+		b[i] = h->full;
+	}
+	if (e == ERR_CONFLICT)
+		e = moved();
+	if (e == ERR_OK)
+		e = f->sink.blocks(f->sink.ctx, b, n);
+	if (e)
+		return e;
+	for (unsigned i = 0; i < n; i++) {
+		f->base = f->held[i].at;
+		if (f->base.proved)
+			f->sure = f->base;
+		ledger_watch_final(f, &f->base);
+		ledger_follow_strip(f, &f->held[i]);
+	}
+	f->nheld -= n;
+	memmove(f->held, f->held + n, f->nheld * sizeof(*f->held));
+	return ERR_OK;
+}
+
+/* Of the final ones the first that are old, and in memory. */
+static unsigned
+old_ones(const struct ledger_follower *f)
+{
+	unsigned n = 0, most = due(f) < LEDGER_BATCH ? due(f) : LEDGER_BATCH;
+
+	while (n < most && f->held[n].full && !is_recent(&f->held[n].at))
+		n++;
+	return n;
+}
+
 /*
- * What narrows above it is told before what it widens counts, whatever becomes
- * of the round; old blocks can wait, since no head is fresh then.
- *
- * The oldest block is final when enough verified ones stand on it; the height
- * that the node claims proves nothing.
+ * What narrows above a block is told before what it widens counts, whatever
+ * becomes of the round; old blocks can wait, since no head is fresh then, and
+ * are given together.
  */
 static enum err
 give_final(struct ledger_follower *f)
 {
-	struct ledger_held *h = &f->held[0];
 	enum err e = ERR_OK;
 
-	if (f->nheld < f->final_depth)
-		return ERR_OK;
-	if (f->nheld > 1 && h->at.time > clock_wall_ms() - RECENT_MS)
-		e = give_held(f);
-	if (e == ERR_OK && h->full == NULL)
-		e = ledger_follow_fetch(f, &h->at, &h->full);
-	if (e == ERR_CONFLICT)
-		e = moved();
-	if (e == ERR_OK)
-		e = f->sink.block(f->sink.ctx, h->full);
-	if (e)
-		return e;
-	f->base = h->at;
-	if (f->base.proved)
-		f->sure = f->base;
-	ledger_watch_final(f, &h->at);
-	ledger_follow_strip(f, h);
-	f->nheld--;
-	memmove(h, h + 1, f->nheld * sizeof(*h));
-	return ERR_OK;
+	while (e == ERR_OK && due(f) > 0) {
+		unsigned n = old_ones(f);
+
+		if (n == 0 && f->nheld > 1 && is_recent(&f->held[0].at))
+			e = give_held(f);
+		if (e == ERR_OK)
+			e = give(f, n ? n : 1);
+	}
+	return e;
 }
 
 static size_t
@@ -167,13 +213,14 @@ take_block(struct ledger_follower *f, const json_t *j, struct ledger_mark *at)
 		e = check_link(f, at, b);
 	if (e)
 		return e;
-	/* at most final_depth - 1 are held here */
 	*at = (struct ledger_mark){ b->height, b->id, b->time, b->proved };
 	f->held[f->nheld] = (struct ledger_held){ .at = *at,
 		.bytes = bytes_of(b) };
 	f->held_bytes += f->held[f->nheld].bytes;
 	f->held[f->nheld++].full = TAKE(b);
-	e = give_final(f);
+	if (is_recent(at) || due(f) == LEDGER_BATCH ||
+	    f->held_bytes > BATCH_BYTES)
+		e = give_final(f);
 	return e ? e : make_room(f);
 }
 
@@ -181,7 +228,7 @@ static enum err
 take_blocks(struct ledger_follower *f, struct ledger_mark *at)
 {
 	uint64_t range = LEDGER_RANGE;
-	enum err e = ERR_OK;
+	enum err given, e = ERR_OK;
 
 	while (e == ERR_OK && at->height < f->tip) {
 		CLEANUP_JS json_t *j = NULL;
@@ -197,6 +244,8 @@ take_blocks(struct ledger_follower *f, struct ledger_mark *at)
 		for (size_t i = 0; e == ERR_OK && i < json_array_size(j); i++)
 			e = take_block(f, json_array_get(j, i), at);
 	}
+	given = give_final(f); /* also before a bad block */
+	e = e ? e : given;
 	return e;
 }
 

@@ -179,7 +179,8 @@ DEFINE_CLEANUP(struct ledger_block *, ledger_block_free);
 
 /*
  * Who takes the blocks.  Only final blocks are given to block(), in order,
- * each once; the sink keeps the position durably with their effects.
+ * each once and several at a time while they are old; the sink keeps the
+ * position durably with their effects, of all or of none.
  * Transactions that are not final yet (pool, newest blocks) are given to
  * pending(), possibly again and again; with several nodes by several threads,
  * and also what is final already.
@@ -188,7 +189,8 @@ struct ledger_sink {
 	void *ctx;
 	/* newest block taken; height 0: none yet */
 	enum err (*position)(void *ctx, uint64_t *height, struct sig *id);
-	enum err (*block)(void *ctx, const struct ledger_block *b);
+	enum err (*blocks)(
+	    void *ctx, const struct ledger_block *const *b, size_t n);
 	enum err (*pending)(void *ctx, const struct ledger_tx *tx);
 	/* a whole round is done: everything up to the head is in */
 	void (*done)(void *ctx);

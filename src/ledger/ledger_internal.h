@@ -16,6 +16,7 @@
 #define LEDGER_ANSWER        (1 << 20)  /* bytes of an answer */
 #define LEDGER_BLOCKS_ANSWER (8 << 20)  /* of one with blocks or the pool */
 #define LEDGER_RANGE         20         /* blocks fetched at once */
+#define LEDGER_BATCH         100        /* old blocks given at once */
 #define LEDGER_HELD          (32 << 20) /* bytes of blocks not final */
 #define LEDGER_MAX_DEPTH     1000
 #define LEDGER_FINALS        64 /* final blocks that are remembered */
@@ -300,7 +301,7 @@ struct ledger_final { /* and who showed it: ledger_node_peer() */
 	size_t who;
 };
 
-struct ledger_held { /* verified, not final */
+struct ledger_held { /* verified, not given to the sink as final */
 	struct ledger_mark at;
 	struct ledger_block *full; /* NULL: too much to keep; fetched again */
 	size_t bytes;              /* of full */
@@ -316,7 +317,8 @@ struct ledger_follower {
 	struct ledger_mark base;  /* verified block at the sink's position */
 	struct ledger_mark sure;  /* the newest proved one up to there */
 	uint64_t tip;             /* the node's height in the newest round */
-	struct ledger_held *held; /* on base, in order; final_depth */
+	struct ledger_held *held; /* on base, in order; final_depth - 1, and
+				   * in a round LEDGER_BATCH more */
 	unsigned nheld;
 	size_t held_bytes;
 	bool pool_unread; /* that the pool is too big was said */

@@ -262,14 +262,14 @@ sink_position(void *ctx, uint64_t *height, struct sig *id)
 }
 
 static enum err
-sink_block(void *ctx, const struct ledger_block *b)
+sink_blocks(void *ctx, const struct ledger_block *const *b, size_t n)
 {
 	struct registry *r = ctx;
 	unsigned changes = 0;
 	enum err e;
 
 	(void)pthread_mutex_lock(&r->writing);
-	e = registry_take_block(r, b, &changes);
+	e = registry_take_blocks(r, b, n, &changes);
 	(void)pthread_mutex_unlock(&r->writing);
 	registry_tell(r, changes);
 	return e;
@@ -306,7 +306,7 @@ registry_sink(struct registry *r)
 {
 	return (struct ledger_sink){ .ctx = r,
 		.position = sink_position,
-		.block = sink_block,
+		.blocks = sink_blocks,
 		.pending = sink_pending,
 		.done = sink_done };
 }

@@ -285,7 +285,9 @@ enum err registry_load(struct registry_work *w, uint64_t change) must_check;
 
 /* ---- take.c ---- */
 
-enum err registry_take_block(struct registry *r, const struct ledger_block *b,
+/* In one write, all or nothing. */
+enum err registry_take_blocks(struct registry *r,
+    const struct ledger_block *const *b, size_t n,
     unsigned *changes) must_check;
 enum err registry_again(struct registry *r) must_check;
 

@@ -173,47 +173,59 @@ put_position(struct registry_work *w, const struct ledger_block *b)
 
 /* Another process that shares the registry may have taken it meanwhile. */
 static enum err
-check_next(const struct registry *r, const struct ledger_block *b, bool *taken)
+check_next(
+    const struct registry_work *w, const struct ledger_block *b, bool *taken)
 {
-	*taken = b->height <= r->height;
-	if (b->height == r->height && !ID_EQ(&b->id, &r->block))
+	const struct registry *r = w->r;
+	uint64_t at = w->block ? w->block->height : r->height;
+	const struct sig *id = w->block ? &w->block->id : &r->block;
+
+	*taken = b->height <= at;
+	if (b->height == at && !ID_EQ(&b->id, id))
 		return err_say(ERR_FORK,
 		    "the registry has another block %llu than the node",
 		    (unsigned long long)b->height);
-	if (b->height > r->height + 1 ||
-	    b->height >> (63 - REGISTRY_PLACE_BITS))
+	if (b->height > at + 1 || b->height >> (63 - REGISTRY_PLACE_BITS))
 		return err_say(ERR_INVAL,
 		    "block %llu does not follow block %llu of the registry",
-		    (unsigned long long)b->height,
-		    (unsigned long long)r->height);
+		    (unsigned long long)b->height, (unsigned long long)at);
 	return ERR_OK;
 }
 
-enum err
-registry_take_block(
-    struct registry *r, const struct ledger_block *b, unsigned *changes)
+static enum err
+take_block(struct registry_work *w, const struct ledger_block *b)
 {
-	CLEANUP_WORK struct registry_work w = { .r = r };
 	bool taken = false;
-	enum err e = registry_work_begin(r, &w);
+	enum err e = check_next(w, b, &taken);
 
-	if (e == ERR_OK)
-		e = check_next(r, b, &taken);
-	if (e == ERR_OK && taken)
-		return registry_work_commit(&w, changes);
+	if (e || taken)
+		return e;
+	w->place = 0;
 	for (size_t i = 0; e == ERR_OK && i < b->ntx; i++)
-		e = take_tx(&w, b, b->tx[i]);
-	if (e == ERR_OK && w.place >> REGISTRY_PLACE_BITS)
+		e = take_tx(w, b, b->tx[i]);
+	if (e == ERR_OK && w->place >> REGISTRY_PLACE_BITS)
 		e = err_say(ERR_TOOBIG, "block %llu has too many entries",
 		    (unsigned long long)b->height);
-	if (e == ERR_OK && w.place > 0)
+	w->block = b;
+	return e;
+}
+
+enum err
+registry_take_blocks(struct registry *r, const struct ledger_block *const *b,
+    size_t n, unsigned *changes)
+{
+	CLEANUP_WORK struct registry_work w = { .r = r };
+	enum err e = registry_work_begin(r, &w);
+
+	for (size_t i = 0; e == ERR_OK && i < n; i++)
+		e = take_block(&w, b[i]);
+	if (e == ERR_OK && w.wrote)
 		e = registry_settle(&w);
-	if (e == ERR_OK)
-		e = put_position(&w, b);
+	if (e == ERR_OK && w.block)
+		e = put_position(&w, w.block);
 	if (e)
 		return e;
-	w.block = b;
-	w.defer = b->time < clock_wall_ms() - FRESH_MS;
+	w.defer = w.block && w.block->time < clock_wall_ms() - FRESH_MS;
 	return registry_work_commit(&w, changes);
 }
 

@@ -114,11 +114,9 @@ check_tx(const struct ledger_tx *tx, uint64_t height)
 	MUST(tx->nentries <= LEDGER_MAX_ENTRIES && tx->body.len > 0);
 }
 
-static enum err
-block(void *ctx, const struct ledger_block *b)
+static void
+take(struct taken *t, const struct ledger_block *b)
 {
-	struct taken *t = ctx;
-
 	MUST(b->height == t->height + 1);
 	MUST(b->height == 1 || ID_EQ(&b->reference, &t->id));
 	MUST(b->time >= t->time && b->ntx <= b->nall * 65536);
@@ -126,6 +124,14 @@ block(void *ctx, const struct ledger_block *b)
 		check_tx(b->tx[i], b->height);
 	*t = (struct taken){ b->height, b->id, b->time,
 		b->proved ? b->height : t->proved };
+}
+
+static enum err
+blocks(void *ctx, const struct ledger_block *const *b, size_t n)
+{
+	MUST(n > 0);
+	for (size_t i = 0; i < n; i++)
+		take(ctx, b[i]);
 	return ERR_OK;
 }
 
@@ -143,7 +149,7 @@ follow(struct ledger_node *n)
 	CLEANUP(ledger_follow_free) struct ledger_follower *f = NULL;
 	struct taken taken = { 0 };
 	const struct ledger_follow_opts o = { .node = n,
-		.sink = { &taken, position, block, pending, NULL, NULL },
+		.sink = { &taken, position, blocks, pending, NULL, NULL },
 		.final_depth = 2,
 		.poll_ms = 10 };
 	struct ledger_head head;

@@ -60,17 +60,19 @@ position(void *ctx, uint64_t *height, struct sig *block)
 }
 
 static enum err
-take_block(void *ctx, const struct ledger_block *b)
+take_blocks(void *ctx, const struct ledger_block *const *b, size_t n)
 {
 	struct home *h = ctx;
-	enum err e = h->box ? ledger_outbox_block(h->box, b) : ERR_OK;
+	enum err e = ERR_OK;
 
+	for (size_t i = 0; h->box && e == ERR_OK && i < n; i++)
+		e = ledger_outbox_block(h->box, b[i]);
 	if (e == ERR_OK && h->dies)
 		return err_say(ERR_IO, "the program dies here");
 	if (e == ERR_OK && h->reg)
-		return h->inner.block(h->inner.ctx, b);
-	h->height = b->height;
-	h->block = b->id;
+		return h->inner.blocks(h->inner.ctx, b, n);
+	h->height = b[n - 1]->height;
+	h->block = b[n - 1]->id;
 	return e;
 }
 
@@ -162,7 +164,7 @@ follow(struct home *h, unsigned node)
 		    (unsigned)strtoul(broken, NULL, 10) :
 		    NET_DEPTH,
 		.poll_ms = 1000,
-		.sink = { h, position, take_block, take_pending, round_done,
+		.sink = { h, position, take_blocks, take_pending, round_done,
 		    undone } };
 
 	h->node = net_client(node);

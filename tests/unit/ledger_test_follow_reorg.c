@@ -163,6 +163,113 @@ START_TEST(much_is_held)
 }
 END_TEST
 
+/* ---- while catching up old blocks are given together ---- */
+
+#define OLD 7200000
+
+static void
+old_blocks(unsigned n)
+{
+	int64_t at = clock_wall_ms() - OLD;
+
+	while (n-- > 0)
+		fake_block(f, NULL, 0, at > f->tip.time ? at : f->tip.time);
+}
+
+static void
+old_chain(unsigned depth, unsigned n)
+{
+	json_array_clear(f->blocks);
+	memset(&f->tip, 0, sizeof(f->tip));
+	old_blocks(n);
+	OK(text58_read(test_text(fake_at(f, 1), "signature"), &f->tip.id,
+	    sizeof(f->tip.id)));
+	seal_chain_make('V', f->tip.id.b, sizeof(f->tip.id.b), &f->chain);
+	fake_cut(f, n);
+	follow(depth, true);
+}
+
+START_TEST(old_ones_together)
+{
+	old_chain(1, 145);
+	step_to(145, 145);
+	ck_assert_uint_eq(sink.blocks, 145);
+	ck_assert_uint_eq(sink.calls, 2);
+	old_blocks(3);
+	fake_blocks(f, 2); /* these alone */
+	step_to(150, 150);
+	ck_assert_uint_eq(sink.blocks, 150);
+	ck_assert_uint_eq(sink.calls, 5);
+}
+END_TEST
+
+/* Right after several were given at once, as deep as it may be, and deeper. */
+START_TEST(replaced_after_batch)
+{
+	old_chain(3, 45);
+	step_to(43, 45);
+	ck_assert_uint_eq(sink.calls, 1);
+	fake_cut(f, 43);
+	old_blocks(3);
+	step_to(44, 46);
+	ck_assert_uint_eq(sink.undone, 1);
+	ck_assert_uint_eq(sink.blocks, 44); /* each once */
+	fake_cut(f, 43);
+	old_blocks(9);
+	FAILS(ERR_FORK, ledger_follow_step(follower));
+	ck_assert_uint_eq(sink.height, 44);
+}
+END_TEST
+
+/* Those above a batch that was refused move before it is taken. */
+START_TEST(replaced_above_refused_batch)
+{
+	struct tx_id id;
+
+	old_chain(3, 20);
+	sink.fail = ERR_NOSPACE;
+	FAILS(ERR_NOSPACE, ledger_follow_step(follower));
+	ck_assert_uint_eq(sink.calls, 1);
+	fake_cut(f, 15); /* some of them seemed final and were not given */
+	old_blocks(3);
+	id = block_with_tx();
+	sink.fail = ERR_OK;
+	step_to(17, 19);
+	ck_assert_uint_eq(sink.undone, 1);
+	fake_blocks(f, 2);
+	step_to(19, 21);
+	ck_assert_uint_eq(sink.blocks, 19);
+	ck_assert_uint_eq(sink.txs, 1);
+	ck_assert(ID_EQ(&sink.last_tx, &id));
+}
+END_TEST
+
+START_TEST(forged_in_an_answer)
+{
+	old_chain(1, 20);
+	json_object_set_new(fake_at(f, 12), "timestamp", json_integer(1));
+	FAILS(ERR_FORGED, ledger_follow_step(follower));
+	ck_assert_uint_eq(sink.height, 11); /* up to there they hold */
+	ck_assert_uint_eq(sink.calls, 1);
+}
+END_TEST
+
+/* Another chain that goes on where ours is final is named at once. */
+START_TEST(fork_in_an_answer)
+{
+	CLEANUP_JS json_t *twelve = NULL;
+
+	old_chain(1, 11);
+	old_blocks(1);
+	twelve = json_incref(fake_at(f, 12));
+	fake_cut(f, 10);
+	old_blocks(1);
+	json_array_append(f->blocks, twelve);
+	FAILS(ERR_FORK, ledger_follow_step(follower));
+	ck_assert_uint_eq(sink.height, 11);
+}
+END_TEST
+
 TCase *
 follow_reorg_tests(void)
 {
@@ -177,5 +284,10 @@ follow_reorg_tests(void)
 	tcase_add_test(t, refused_then_taken);
 	tcase_add_test(t, position_moves);
 	tcase_add_test(t, much_is_held);
+	tcase_add_test(t, old_ones_together);
+	tcase_add_test(t, replaced_after_batch);
+	tcase_add_test(t, replaced_above_refused_batch);
+	tcase_add_test(t, forged_in_an_answer);
+	tcase_add_test(t, fork_in_an_answer);
 	return t;
 }

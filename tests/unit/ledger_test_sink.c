@@ -22,13 +22,9 @@ sink_position(void *ctx, uint64_t *height, struct sig *id)
 	return ERR_OK;
 }
 
-static enum err
-sink_block(void *ctx, const struct ledger_block *b)
+static void
+take(struct sink *s, const struct ledger_block *b)
 {
-	struct sink *s = ctx;
-
-	if (s->fail)
-		return s->fail;
 	ck_assert_uint_eq(b->height, s->height + 1);
 	(void)pthread_mutex_lock(&s->lock);
 	s->height = b->height;
@@ -40,6 +36,18 @@ sink_block(void *ctx, const struct ledger_block *b)
 		ck_assert_uint_eq(b->tx[b->ntx - 1]->height, b->height);
 	}
 	(void)pthread_mutex_unlock(&s->lock);
+}
+
+static enum err
+sink_blocks(void *ctx, const struct ledger_block *const *b, size_t n)
+{
+	struct sink *s = ctx;
+
+	s->calls++;
+	if (s->fail)
+		return s->fail;
+	for (size_t i = 0; i < n; i++)
+		take(s, b[i]);
 	return ERR_OK;
 }
 
@@ -88,7 +96,7 @@ follow_node(unsigned depth, struct ledger_node *n)
 	const struct ledger_follow_opts o = { .final_depth = depth,
 		.node = n,
 		.poll_ms = 20000,
-		.sink = { &sink, sink_position, sink_block, sink_pending,
+		.sink = { &sink, sink_position, sink_blocks, sink_pending,
 		    sink_done, sink_undone } };
 
 	ledger_follow_free(TAKE(follower));

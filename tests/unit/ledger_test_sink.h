@@ -11,7 +11,8 @@ extern struct sink {
 	struct sig id;
 	unsigned blocks, txs, pending, done, undone;
 	struct tx_id last_tx, last_pending;
-	enum err fail; /* what block() answers */
+	unsigned calls; /* of blocks() */
+	enum err fail;  /* what it answers */
 } sink;
 
 extern struct fake *f;

@@ -62,6 +62,7 @@ struct world {
 	int64_t time;
 	uint64_t tx_time;
 	bool find_fails;
+	unsigned dies_at; /* look-up of a key of the RMS; 0: never */
 };
 
 extern struct world W;
@@ -108,6 +109,8 @@ void block_n(size_t n, struct ledger_tx **tx);
 		sizeof(struct ledger_tx *),                                    \
 	    (struct ledger_tx *[]){ __VA_ARGS__ })
 enum err block_to(enum reader at, size_t n, struct ledger_tx **tx);
+/* ${n} blocks at once, with one transaction each. */
+enum err blocks_to(enum reader at, size_t n, struct ledger_tx **tx);
 void see(enum reader at, enum who sender, const struct sealed *s);
 void done(enum reader at);
 

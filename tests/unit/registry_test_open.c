@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The directory: whose it is, what lies in it, who else writes to it. */
 #include <pthread.h>
+#include <signal.h>
 #include <sys/wait.h>
 
 #include "registry_test.h"
@@ -51,15 +52,16 @@ START_TEST(blocks_come_one_by_one)
 	CLEANUP_SEALED struct sealed s = { 0 };
 	const struct ledger_sink sink = registry_sink(W.reg[AT_B]);
 	struct ledger_block b = { .height = 3, .time = W.time };
+	const struct ledger_block *at = &b;
 	struct ledger_tx *tx;
 
-	FAILS(sink.block(sink.ctx, &b), ERR_INVAL);
+	FAILS(sink.blocks(sink.ctx, &at, 1), ERR_INVAL);
 	b.height = 1; /* the same height, another block */
-	FAILS(sink.block(sink.ctx, &b), ERR_FORK);
+	FAILS(sink.blocks(sink.ctx, &at, 1), ERR_FORK);
 	b.id = W.last;
-	OK(sink.block(sink.ctx, &b));
+	OK(sink.blocks(sink.ctx, &at, 1));
 	b.height = 1ULL << 39;
-	FAILS(sink.block(sink.ctx, &b), ERR_INVAL);
+	FAILS(sink.blocks(sink.ctx, &at, 1), ERR_INVAL);
 	seal_grant(&s);
 	tx = tx_of(PATIENT, &s);
 	BLOCK(tx);
@@ -242,6 +244,121 @@ START_TEST(damaged_row_is_corrupt)
 }
 END_TEST
 
+/* ---- several blocks in one write ---- */
+
+struct three { /* grant, revoke, grant */
+	struct sealed s[3];
+	struct ledger_tx *tx[3];
+};
+
+static void
+three_make(struct three *x)
+{
+	for (uint64_t i = 0; i < 3; i++) {
+		struct event e = event_decision(
+		    &W.b, i + 1, i == 1 ? EVENT_REVOKE : EVENT_GRANT);
+
+		seal_event(PATIENT, TO(PATIENT, B_READ, NOBODY), &e, &x->s[i]);
+		x->tx[i] = tx_of(PATIENT, &x->s[i]);
+	}
+}
+
+static void
+three_free(struct three *x)
+{
+	for (int i = 0; i < 3; i++) {
+		sealed_free(&x->s[i]);
+		ledger_tx_free(x->tx[i]);
+	}
+}
+
+static void
+not_taken(void)
+{
+	uint64_t height;
+	int64_t time;
+
+	registry_position(W.reg[AT_RMS], &height, &time);
+	ck_assert_uint_eq(height, 1);
+	ck_assert_uint_eq(count(AT_RMS, EVENT_DECISION), 1); /* pending */
+	ck_assert_int_ne(ask(AT_RMS, &W.b), POLICY_GRANTED);
+}
+
+static void
+taken(void)
+{
+	uint64_t height;
+	int64_t time;
+
+	registry_position(W.reg[AT_RMS], &height, &time);
+	ck_assert_uint_eq(height, 4);
+	ck_assert_uint_eq(count(AT_RMS, EVENT_DECISION), 3);
+	ck_assert_int_eq(ask(AT_RMS, &W.b), POLICY_GRANTED);
+}
+
+/* Wherever the process dies, all or nothing is there, and what was seen. */
+START_TEST(killed_in_a_batch)
+{
+	struct three x = { 0 };
+	int status;
+
+	three_make(&x);
+	see(AT_RMS, PATIENT, &x.s[1]);
+	for (unsigned at = 1; at <= 3; at++) {
+		pid_t child;
+
+		world_close(AT_RMS);
+		child = fork();
+		ck_assert_int_ge(child, 0);
+		if (child == 0) {
+			world_open(AT_RMS);
+			W.dies_at = at;
+			_exit(blocks_to(AT_RMS, 3, x.tx) == ERR_OK ? 0 : 3);
+		}
+		ck_assert_int_eq(waitpid(child, &status, 0), child);
+		ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+		world_open(AT_RMS);
+		not_taken();
+	}
+	OK(blocks_to(AT_RMS, 3, x.tx));
+	taken();
+	world_close(AT_RMS);
+	world_open(AT_RMS);
+	taken();
+	three_free(&x);
+}
+END_TEST
+
+/* A block that does not follow the one before in the same call. */
+START_TEST(bad_block_in_a_batch)
+{
+	const struct ledger_sink sink = registry_sink(W.reg[AT_RMS]);
+	struct ledger_block b[3] = { { 0 } };
+	const struct ledger_block *list[] = { &b[0], &b[1], &b[2] };
+	struct three x = { 0 };
+
+	three_make(&x);
+	see(AT_RMS, PATIENT, &x.s[1]);
+	for (uint64_t i = 0; i < 3; i++)
+		b[i] = (struct ledger_block){ .height = 2 + i,
+			.time = W.time,
+			.ntx = 1,
+			.tx = &x.tx[i] };
+	b[2].height++;
+	FAILS(sink.blocks(sink.ctx, list, 3), ERR_INVAL);
+	not_taken();
+	b[2].height = 3; /* the same height, another block */
+	b[2].id.b[0] = 1;
+	FAILS(sink.blocks(sink.ctx, list, 3), ERR_FORK);
+	not_taken();
+	OK(blocks_to(AT_RMS, 3, x.tx));
+	taken();
+	OK(blocks_to(AT_RMS, 3, x.tx)); /* once more: all are there */
+	taken();
+	three_free(&x);
+}
+END_TEST
+
 /* ---- others ---- */
 
 static void
@@ -364,6 +481,8 @@ registry_test_open(void)
 	tcase_add_test(tc, opaque_stays_opaque);
 	tcase_add_test(tc, nothing_personal_on_disk);
 	tcase_add_test(tc, damaged_row_is_corrupt);
+	tcase_add_test(tc, killed_in_a_batch);
+	tcase_add_test(tc, bad_block_in_a_batch);
 	tcase_add_test(tc, another_process_writes_too);
 	tcase_add_test(tc, readers_beside_the_writer);
 	return tc;

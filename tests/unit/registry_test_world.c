@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <ftw.h>
+#include <signal.h>
 #include <sys/stat.h>
 
 #include "registry_test.h"
@@ -20,6 +21,8 @@ find(void *ctx, const uint8_t handle[16], const struct seal_identity **out)
 	(void)ctx;
 	if (W.find_fails)
 		return ERR_IO;
+	if (W.dies_at && --W.dies_at == 0)
+		(void)raise(SIGKILL);
 	seal_handle(key_of(PATIENT_RMS), mine);
 	if (memcmp(mine, handle, 16) != 0)
 		return ERR_NOTFOUND;
@@ -248,7 +251,25 @@ block_to(enum reader at, size_t n, struct ledger_tx **tx)
 	const struct ledger_block b = next_block(n, tx);
 	const struct ledger_sink sink = registry_sink(W.reg[at]);
 
-	return sink.block(sink.ctx, &b);
+	return sink.blocks(sink.ctx, (const struct ledger_block *[]){ &b }, 1);
+}
+
+enum err
+blocks_to(enum reader at, size_t n, struct ledger_tx **tx)
+{
+	const struct ledger_sink sink = registry_sink(W.reg[at]);
+	const struct ledger_block *list[8];
+	struct ledger_block b[8];
+
+	ck_assert_uint_le(n, 8);
+	for (size_t i = 0; i < n; i++) {
+		b[i] = next_block(1, tx + i);
+		b[i].height += i;
+		b[i].time += (int64_t)i;
+		memset(b[i].id.b, (int)b[i].height, sizeof(b[i].id.b));
+		list[i] = &b[i];
+	}
+	return sink.blocks(sink.ctx, list, n);
 }
 
 void
