@@ -114,28 +114,30 @@ wait_for(const struct meeting *m, size_t n, const volatile bool *cancel)
 static enum err
 judge(struct ledger_node *n, const struct meeting *m)
 {
-	const struct meeting *wrong = NULL, *away = NULL;
+	const struct meeting *right = NULL, *wrong = NULL, *away = NULL;
 	struct ledger_fee fee;
 	enum err e = ERR_OK;
-	bool any = false;
 
 	for (size_t i = 0; i < n->npeers; i++) {
 		if (m[i].e == ERR_OK)
-			any = true;
+			right = &m[i];
 		else if (ledger_node_away(m[i].e))
 			away = &m[i];
 		else if (wrong == NULL)
 			wrong = &m[i];
 	}
+	if (wrong && wrong->e == ERR_FORK && right)
+		return err_say(ERR_FORK, "nodes %s and %s disagree: %s",
+		    right->n->url, wrong->n->url, wrong->why);
 	if (wrong)
 		return err_say(wrong->e, "%s", wrong->why);
-	for (size_t i = 0; any && i < n->npeers; i++) {
+	for (size_t i = 0; right && i < n->npeers; i++) {
 		if (m[i].e)
 			log_warn("ledger: %s", m[i].why);
 		else if (e == ERR_OK && ledger_node_fee(m[i].n, &fee))
 			e = ledger_node_fee_set(n, &fee);
 	}
-	return any ? e : err_say(away->e, "%s", away->why);
+	return right ? e : err_say(away->e, "%s", away->why);
 }
 
 static enum err

@@ -227,7 +227,8 @@ meet(struct ledger_peer *p)
 
 	if (e != ERR_FORK)
 		return e;
-	return err_say(e, "the nodes disagree: %s", err_detail(e));
+	return err_say(e, "nodes %s and %s disagree: %s",
+	    ledger_node_url(p->f->node), p->node->url, err_detail(e));
 }
 
 static enum err

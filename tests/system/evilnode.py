@@ -5,7 +5,8 @@
 #   evilnode.py serve DIR SEED NODE OTHER RMS PORT:MODE...
 #       port 0: any; DIR/ready then has a line "MODE PORT" for each
 #       NODE, OTHER, RMS: ports of the real node, of one of another chain, of
-#       the RMS; mode "feed" stands before the RMS and cuts its feed off
+#       the RMS; mode "feed" stands before the RMS and cuts its feed off, mode
+#       "told" is the one that DIR/mode names when it begins
 #   evilnode.py watch DIR NAME=FILE...   read each file, by opening it again and
 #       by a handle that stays open, until DIR/stop exists; then print what was
 #       read when, as JSON
@@ -136,6 +137,14 @@ class _(Upto):
         return [t for b in j for t in b["transactions"]]
 
 
+@mode("pool-only")
+class _(Upto):
+    """No block more, but what they hold, as if it still waited."""
+    def pool(self):
+        newer = self.real("GET", "/blocks/seq/%d/%d" % (self.height + 1, self.height + 99))[1]
+        return [t for b in newer for t in b["transactions"]] + self.real("GET", POOL)[1]
+
+
 @mode("flap")
 class _(Upto):
     """As two nodes behind one address, one of them frozen."""
@@ -227,8 +236,8 @@ class _(Mode):
 class _(Mode):
     def answer(self, ask):
         status, raw = super().answer(ask)
-        if ask.path.startswith("/blocks/headers/at/") and status == 200:
-            j = json.loads(raw)
+        j = json.loads(raw) if ask.path.startswith("/blocks/headers/at/") and status == 200 else {}
+        if j.get("height", 1) > 1: # it is of the same chain
             j["signature"] = noise(random.Random(SEED), 64)
             raw = dumps(j)
         return status, raw
@@ -394,13 +403,19 @@ class Port(threading.Thread):
             conn, _ = self.listener.accept()
             threading.Thread(target=self.serve, args=(conn,), daemon=True).start()
 
+    def named(self):
+        if self.name_ != "told":
+            return self.name_
+        with open(DIR + "/mode") as f:
+            return f.read().strip()
+
     def current(self):
         """The mode while the attack lasts, else None."""
         with self.lock:
             if not is_on():
                 self.mode = None
             elif self.mode is None:
-                m = MODES[self.name_](random.Random("%s %s" % (SEED, self.name_)))
+                m = MODES[self.named()](random.Random("%s %s" % (SEED, self.name_)))
                 m.begin()
                 self.mode = m
             return self.mode
