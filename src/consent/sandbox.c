@@ -46,8 +46,8 @@ consent_enter_home(struct consent *c, const struct home *h, struct jail *j)
 	jail_write(j, cache);
 	jail_read(j, conf->node_ca);
 	jail_read(j, conf->rms_ca);
-	jail_read(j, conf->api_key_file);
-	jail_read(j, conf->token_file);
+	jail_read_replaced(j, conf->api_key_file);
+	jail_read_replaced(j, conf->token_file);
 	jail_connect(j, conf->node);
 	jail_connect(j, conf->rms_url);
 	return consent_enter(c, j);

@@ -110,8 +110,8 @@ enter_jail(const struct server *s, const char *dir, bool off)
 	jail_write(&j, dir);
 	jail_read(&j, s->conf.api_key_file);
 	jail_read(&j, s->conf.node_ca);
-	jail_read(&j, s->conf.node_key_file);
-	jail_read(&j, s->conf.node_token_file);
+	jail_read_replaced(&j, s->conf.node_key_file);
+	jail_read_replaced(&j, s->conf.node_token_file);
 	jail_read(&j, s->conf.tls_cert);
 	jail_read(&j, s->conf.tls_key);
 	jail_connect(&j, s->roots.node_url);
@@ -296,7 +296,10 @@ open_registry(struct server *s, const char *dir)
 	return e;
 }
 
-/* Catch up once, so that what is served first is not old. */
+/*
+ * Catch up once, so that what is served first is not old.  With a node that
+ * lacks our blocks nothing is released until it has them again.
+ */
 static enum err
 begin_to_follow(struct server *s)
 {
@@ -314,7 +317,7 @@ begin_to_follow(struct server *s)
 	if (e)
 		return e;
 	e = ledger_follow_step(s->follower);
-	if (e == ERR_FORK || e == ERR_CORRUPT)
+	if (e == ERR_CORRUPT)
 		return e;
 	if (e)
 		log_warn("the ledger could not be read: %s", err_detail(e));

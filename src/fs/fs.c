@@ -143,8 +143,8 @@ enter_jail(const struct fs *fs)
 	jail_write(&j, cache);
 	jail_read(&j, c->node_ca);
 	jail_read(&j, c->rms_ca);
-	jail_read(&j, c->api_key_file);
-	jail_read(&j, c->token_file);
+	jail_read_replaced(&j, c->api_key_file);
+	jail_read_replaced(&j, c->token_file);
 	jail_connect(&j, c->node);
 	jail_connect(&j, c->rms_url);
 	return jail_enter(&j);

@@ -34,6 +34,13 @@ jail_write(struct jail *j, const char *path)
 }
 
 void
+jail_read_replaced(struct jail *j, const char *path)
+{
+	add_place(j, path, JAIL_READ);
+	add_place(j, path, JAIL_BESIDE);
+}
+
+void
 jail_rename(struct jail *j, const char *path)
 {
 	add_place(j, path, JAIL_RENAME);

@@ -33,6 +33,7 @@ struct jail {
 			JAIL_READ,
 			JAIL_WRITE,
 			JAIL_RENAME,
+			JAIL_BESIDE,
 		} use;
 	} place[JAIL_PLACES];
 	uint16_t connect[JAIL_PORTS], bind[JAIL_PORTS];
@@ -48,6 +49,13 @@ struct jail {
 void jail_read(struct jail *j, const char *path);
 /** jail_write(j, path): see jail_read(). */
 void jail_write(struct jail *j, const char *path);
+
+/**
+ * jail_read_replaced(j, path):
+ * As jail_read(), also when another file takes the place of ${path}: the files
+ * in its folder may be read, if that is not the root, but not listed.
+ */
+void jail_read_replaced(struct jail *j, const char *path);
 
 /**
  * jail_rename(j, path):

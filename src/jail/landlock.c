@@ -5,7 +5,9 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/landlock.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -34,6 +36,7 @@ static const uint64_t rights_of[] = {
 	[JAIL_READ] = READING,
 	[JAIL_WRITE] = WRITING,
 	[JAIL_RENAME] = FS(READ_DIR) | FS(MAKE_DIR) | FS(REMOVE_DIR),
+	[JAIL_BESIDE] = FS(READ_FILE),
 };
 /* What a rule may allow on something that is no directory. */
 #define ON_FILES (FS(READ_FILE) | FS(WRITE_FILE) | FS_TRUNCATE)
@@ -107,11 +110,25 @@ refused(const char *what)
 	    ERR_IO, "Landlock does not take '%s': %s", what, strerror(errno));
 }
 
+/* A rule on a folder holds for what is put there later. */
+static int
+open_place(const struct jail_place *p)
+{
+	const char *slash = strrchr(p->path, '/');
+	char folder[PATH_MAX];
+
+	if (p->use != JAIL_BESIDE)
+		return open(p->path, O_PATH | O_CLOEXEC);
+	(void)snprintf(folder, sizeof(folder), "%.*s",
+	    slash ? (int)(slash - p->path) : 1, slash ? p->path : ".");
+	return open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC); /* "": / */
+}
+
 static enum err
 allow_place(int ruleset, const struct rights *all, const struct jail_place *p)
 {
 	struct path_rule rule = { .allowed = rights_of[p->use] };
-	CLEANUP_FD int fd = open(p->path, O_PATH | O_CLOEXEC);
+	CLEANUP_FD int fd = open_place(p);
 	struct stat st;
 
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))

@@ -1,13 +1,15 @@
 #!/bin/bash
 # A mount with two nodes, each behind evilnode.py.  Two that disagree: nothing is
 # opened, both are named, it ends by itself.  A revocation counts that either
-# shows, in a block or in its pool.  One that does not answer delays nobody.
+# shows, in a block or in its pool.  One that does not answer delays nobody.  A
+# token is read anew when another file takes its place.  An RMS whose node lacks
+# its blocks starts, releases nothing, and goes on when the node has them again.
 . "$(dirname "$0")/lib.sh"
 need_fuse
 HERE=$TOP/tests/system
 SEED=${SEED:-93}
 PIDS=''
-tidy() { kill $PIDS; }
+tidy() { kill $PIDS 2>/dev/null; }
 
 evil() { # NAME OTHER PORT:MODE: before the node, in $W/NAME
 	mkdir "$W/$1"
@@ -53,7 +55,9 @@ echo "a document" >"$W/doc"
 publish b1 "Records" "$W/doc" >/dev/null
 consent --home "$W/ann" grant --to "Clinic A" --until 30d >/dev/null
 sed -i "s|:$RMS_FRONT|:$RMS_PORT|" "$W/ann/consent.conf" # she is not cut off
-sed -i "s|^node = .*|node = $E1, $E2\npoll = 1s|" "$W/a1/consent.conf"
+mkdir "$W/secret"
+echo first >"$W/secret/token"
+sed -i "s|^node = .*|node = $E1, $E2\npoll = 1s\ntoken_file = $W/secret/token|" "$W/a1/consent.conf"
 printf '[mount]\nstale_open = 200s\nstale_read = 300s\n' >>"$W/a1/consent.conf"
 mount_home a1 "$W/m"
 until_ok 40 appears "$W/m" Records
@@ -62,6 +66,14 @@ STATUS=$(echo "$W"/m/*/.consent/status.txt)
 until_ok 20 opens
 states() { consent --home "$W/a1" status --json | jq -r '[.nodes[].state] | join(" ")'; }
 [ "$(states)" = "OK OK" ] || fail "status: $(states)"
+
+say "the token is replaced"
+was_shown() { grep -qx "Bearer $1" "$W/first/token"; }
+until_ok 10 was_shown first
+echo second >"$W/secret/.new"
+mv "$W/secret/.new" "$W/secret/token"
+until_ok 20 was_shown second
+opens
 
 n=0
 for mode in two-blocks other-chain; do
@@ -112,3 +124,26 @@ for pair in "frozen pass" "frozen pool-only" "pass frozen" "pool-only frozen"; d
 	n=$((n + 1))
 done
 figure "revocations that only one of two nodes showed: missed 0 of $n"
+
+say "an RMS is started while its node lacks its blocks"
+root_of() { sed -n "s/^$1 = //p" "$W/rms/client.conf"; }
+PORT=$(free_port)
+consentd init --dir "$W/beside" --node "$E2" --chain "$(root_of chain)" \
+	--generator "$(root_of generator)" --rms-listen "127.0.0.1:$PORT" --rms-url "http://127.0.0.1:$PORT" >/dev/null
+beside_start() {
+	"$BUILD_DIR/consentd" serve --dir "$W/beside" 2>>"$W/beside.log" &
+	BESIDE=$!
+	PIDS="$PIDS $BESIDE"
+}
+is() { [ "$(curl -s -m 5 "http://127.0.0.1:$PORT/healthz" | jq -r .status)" = "$1" ]; }
+beside_start
+until_ok 20 is ok
+kill $BESIDE
+wait $BESIDE
+misbehave second other-chain
+beside_start
+until_ok 20 is stale
+grep -qE "could not be read: .*(hold|below) our block" "$W/beside.log" || fail "not said: $(tail -3 "$W/beside.log")"
+behave second
+until_ok 30 is ok
+figure "an RMS whose node lacks its blocks: ended 0 of 1"

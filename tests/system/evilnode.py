@@ -441,6 +441,9 @@ class Port(threading.Thread):
         ask = Ask(conn, line[0], line[1], headers, body or None)
         if headers.get("Expect"):
             by_hand(ask, b"HTTP/1.1 100 Continue\r\n\r\n")
+        if headers.get("Authorization"):
+            with open(DIR + "/token", "w") as out:
+                out.write(headers["Authorization"])
         m = self.current()
         if self.name_ == "feed":
             if not (m and ask.method == "GET" and ask.path.startswith("/v1/events")):

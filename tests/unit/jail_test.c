@@ -53,6 +53,9 @@ set_up(void)
 	put("mine/file");
 	put("seen/file");
 	put("other/file");
+	ck_assert_int_eq(mkdir(jail_test_in("token"), 0700), 0);
+	put("token/file");
+	put("token/next");
 }
 
 static void
@@ -76,7 +79,7 @@ landlock_abi(void)
 static enum err
 enter(void)
 {
-	char mine[200], seen[200], named[200], url[60];
+	char mine[200], seen[200], named[200], token[200], url[60];
 	struct jail j = { 0 };
 
 	(void)strcpy(mine, jail_test_in("mine"));
@@ -87,6 +90,8 @@ enter(void)
 	jail_write(&j, mine);
 	jail_rename(&j, named);
 	jail_read(&j, seen);
+	(void)strcpy(token, jail_test_in("token/file"));
+	jail_read_replaced(&j, token);
 	jail_read(&j, jail_test_in("missing"));
 	jail_connect(&j, url);
 	jail_bind(&j, 0);

@@ -75,6 +75,12 @@ list_other(void)
 }
 
 static int
+list_beside(void)
+{
+	return opendir(jail_test_in("token")) ? 0 : -1;
+}
+
+static int
 unlink_other(void)
 {
 	return unlink(jail_test_in("other/file"));
@@ -590,6 +596,8 @@ const struct deed jail_test_deeds[] = {
 	LANDLOCK(1, "write a file that may be read", write_seen),
 	LANDLOCK(1, "create a file where may be read", create_seen),
 	LANDLOCK(1, "list a folder outside", list_other),
+	LANDLOCK(
+	    1, "list the folder of a file that may be replaced", list_beside),
 	LANDLOCK(1, "remove a file outside", unlink_other),
 	LANDLOCK(1, "make a folder outside", mkdir_other),
 	LANDLOCK(1, "make a file where folders are renamed", create_named),
@@ -689,6 +697,12 @@ read_seen(void)
 }
 
 static int
+read_beside(void)
+{
+	return opens("token/next", O_RDONLY);
+}
+
+static int
 connect_allowed(void)
 {
 	return tcp(jail_test_port(true), connect);
@@ -777,6 +791,7 @@ signal_ourselves(void)
 const struct deed jail_test_needs[] = {
 	NEED("change our files", write_mine),
 	NEED("rename a folder", rename_folder),
+	NEED("read what may replace a file", read_beside),
 	NEED("read where may be read", read_seen),
 	NEED("connect where may be connected", connect_allowed),
 	NEED("listen on a port of the kernel's choice", bind_any),
