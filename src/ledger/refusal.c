@@ -35,6 +35,9 @@ static const struct rule rules[] = {
 	    { LEDGER_RENEW,
 		"if it goes on, set the clock of this machine or the node" } },
 
+	{ 112, ANY, "'banned'", false,
+	    { LEDGER_RETRY,
+		"the network's operator has banned this account; ask them" } },
 	{ 112, ANY, "permission", false,
 	    { LEDGER_RETRY,
 		"ask the network's operator for the role 'sender' for this "

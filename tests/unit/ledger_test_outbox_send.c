@@ -112,6 +112,37 @@ START_TEST(refused)
 }
 END_TEST
 
+#define NO_PERMISSION(why)                                                     \
+	"{\"error\":112,\"message\":\"State check failed. Reason: "            \
+	"PermissionError(Sender 3N permission validation failed: " why ")\","  \
+	"\"tx\":{}}"
+
+/* For want of a role: kept, named, sent again as it was. */
+START_TEST(refused_for_a_role)
+{
+	static const char *const answers[][2] = {
+		{ NO_PERMISSION("Has no active 'sender' role"),
+		    "the role 'sender'" },
+		{ NO_PERMISSION("Sender is 'banned'"), "has banned" },
+	};
+	struct tx_id id = keep();
+
+	for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
+		struct ledger_state s;
+
+		refuse(answers[i][0], 400, 1);
+		FAILS(ERR_NODE, ledger_outbox_send(box, node));
+		OK(ledger_outbox_state(box, &s));
+		ck_assert_uint_eq(s.waiting, 1);
+		ck_assert_ptr_nonnull(strstr(s.why, answers[i][1]));
+		ck_assert_uint_eq(f->nbodies, i + 1);
+		same_text(&id, f->body[i]);
+	}
+	OK(ledger_outbox_send(box, node));
+	same_text(&id, f->body[2]);
+}
+END_TEST
+
 /* What all would be refused for is tried with one. */
 START_TEST(refused_all)
 {
@@ -409,6 +440,7 @@ outbox_send_tests(void)
 	tcase_add_test(t, fell_out);
 	tcase_add_test(t, in_order);
 	tcase_add_test(t, refused);
+	tcase_add_test(t, refused_for_a_role);
 	tcase_add_test(t, refused_all);
 	tcase_add_test(t, records);
 	tcase_add_test(t, busy);
