@@ -12,8 +12,11 @@
 /* What is shown, and whether it is known. */
 struct view {
 	enum err synced;
+	char why[LEDGER_WHY + 200]; /* not */
 	struct ledger_head head;
 	struct ledger_state box;
+	enum err room; /* in it */
+	char full[LEDGER_WHY + 200];
 	struct text58 address;
 	bool has_fee, has_balance;
 	struct ledger_fee fee;
@@ -70,6 +73,7 @@ compare(struct consent *c, struct view *v)
 		e = err_say(ERR_FORK, "%s", v->head.why);
 	if (v->synced == ERR_OK)
 		v->synced = e;
+	(void)snprintf(v->why, sizeof(v->why), "%s", err_detail(v->synced));
 }
 
 static void
@@ -120,6 +124,8 @@ show_json(struct consent *c, const struct view *v)
 	put(j, "dialect", json_string(home_conf(c->home)->dialect));
 	put(j, "node", json_string(ledger_node_url(home_node(c->home))));
 	put(j, "nodes", nodes_json(c));
+	put(j, "refusedOpens", json_integer((json_int_t)v->box.minor));
+	put(j, "full", json_boolean(v->room != ERR_OK));
 	put(j, "chain", JS_58_NEW(home_chain(c->home)));
 	put(j, "generatorPinned",
 	    json_boolean(home_conf(c->home)->generator != NULL));
@@ -157,7 +163,7 @@ show(struct consent *c, const struct view *v)
 	char when[CLOCK_TEXT];
 
 	printf("ledger:       %s\nheight:       %llu\nnewest block: %s\n",
-	    v->synced == ERR_OK ? "reachable" : err_detail(v->synced),
+	    v->synced == ERR_OK ? "reachable" : v->why,
 	    (unsigned long long)v->head.height,
 	    v->head.height ? clock_text(v->head.time, when) : "none");
 	printf("network:      %s, chain '%c' (%s)\nnode:         %s\n"
@@ -172,6 +178,8 @@ show(struct consent *c, const struct view *v)
 	    (unsigned long long)v->box.records);
 	if (v->box.since)
 		printf("oldest since: %s\n", clock_text(v->box.since, when));
+	if (v->room != ERR_OK)
+		printf("outbox:       full: %s\n", v->full);
 	if (v->box.why[0])
 		printf("refused:      %s\n", v->box.why);
 }
@@ -189,10 +197,12 @@ consent_status(struct consent *c)
 	e = ledger_outbox_state(home_outbox(c->home), &v.box);
 	if (e != ERR_OK)
 		return e;
+	v.room = home_outbox_room(c->home, &v.box);
+	(void)snprintf(v.full, sizeof(v.full), "%s", err_detail(v.room));
 	look(c, &v);
 	if (c->json)
 		show_json(c, &v);
 	else
 		show(c, &v);
-	return v.synced;
+	return v.synced == ERR_OK ? ERR_OK : err_say(v.synced, "%s", v.why);
 }

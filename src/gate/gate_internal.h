@@ -18,14 +18,12 @@
 
 #define GATE_WORKERS      4
 #define GATE_MAX_JOBS     4096
-#define GATE_MAX_DENIED   256      /* denials that are being counted */
-#define GATE_DENIED_MS    60000    /* repeats within it are one item */
-#define GATE_WAIT_RECORDS 10000    /* that may wait for the ledger */
-#define GATE_WAIT_MS      86400000 /* and how long */
-#define GATE_PARK_MS      10000    /* a parked request is answered after it */
-#define GATE_REFUSED      64       /* sets that the RMS would not let us list */
-#define GATE_BATCHES      256      /* newest drained batches that are known */
-#define GATE_BATCH_ITEMS  96       /* one payload, so one transaction */
+#define GATE_MAX_DENIED   256   /* denials that are being counted */
+#define GATE_DENIED_MS    60000 /* repeats within it are one item */
+#define GATE_PARK_MS      10000 /* a parked request is answered after it */
+#define GATE_REFUSED      64    /* sets that the RMS would not let us list */
+#define GATE_BATCHES      256   /* newest drained batches that are known */
+#define GATE_BATCH_ITEMS  96    /* one payload, so one transaction */
 #define GATE_PRACTITIONER 128
 
 /* A set with everything that its documents need; refcounted, immutable. */

@@ -69,8 +69,6 @@ may_open(struct gate *g, const struct gate_set *set, const struct gate_who *who)
 	char practitioner[GATE_PRACTITIONER];
 	enum err e = gate_fresh(g, home_conf(g->home)->stale_open);
 
-	if (e == ERR_OK)
-		e = gate_room(g);
 	gate_practitioner(g, who->login, practitioner);
 	return e == ERR_OK ?
 	    gate_decide(g, set, practitioner, EVENT_RIGHT_READ, NULL) :
@@ -92,6 +90,8 @@ gate_doc_open(struct gate *g, const struct gate_set *set, uint32_t number,
 	    !gate_catalog_has(g, &set->id))
 		return ERR_NOTFOUND;
 	e = may_open(g, set, who);
+	if (e == ERR_OK)
+		e = gate_room(g);
 	if (e != ERR_OK) {
 		gate_record_denied(g, set, number, who, e);
 		return e;

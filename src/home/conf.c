@@ -63,6 +63,10 @@ const struct conf_item home_items[] = {
 	    "oldest head of the ledger for a new open" },
 	{ "mount", "stale_read", CONF_TIME, AT(stale_read), "300s", 1000, DAY,
 	    "oldest head for reads of open files" },
+	{ "mount", "outbox_records", CONF_NUM, AT(outbox_records), "10000", 20,
+	    1000000, "so many opens may wait for the ledger" },
+	{ "mount", "outbox_age", CONF_TIME, AT(outbox_age), "24h", 1000,
+	    30 * DAY, "and so long" },
 };
 const size_t home_nitems = ARRAY_LEN(home_items);
 

@@ -44,6 +44,7 @@ struct home_conf {
 	/* [mount] */
 	char *cache_dir, *purpose;
 	int64_t cache_size, stale_open, stale_read;
+	int64_t outbox_records, outbox_age;
 };
 
 extern const struct conf_item home_items[];
@@ -101,6 +102,15 @@ struct ledger_outbox *home_outbox(struct home *h);
 struct registry *home_registry(struct home *h);
 /** home_follower(h): the follower. */
 struct ledger_follower *home_follower(struct home *h);
+
+/**
+ * home_outbox_room(h, s):
+ * Say whether more may wait for the ledger than ${s}.  Whoever keeps us from
+ * the node must not be able to let us read for ever unseen.
+ * Errors: STALE (why, and since when).
+ */
+enum err home_outbox_room(
+    const struct home *h, const struct ledger_state *s) must_check;
 
 /**
  * home_open_sealed(h, in, n, out):

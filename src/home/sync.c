@@ -58,6 +58,25 @@ home_start(struct home *h, void (*hint)(void *ctx), void *ctx)
 	return ERR_OK;
 }
 
+enum err
+home_outbox_room(const struct home *h, const struct ledger_state *s)
+{
+	const char *why = s->why[0] ? s->why : "is the node reachable?";
+	char since[CLOCK_TEXT];
+
+	if (s->records >= (uint64_t)h->conf.outbox_records)
+		return err_say(ERR_STALE,
+		    "%llu records wait for the ledger, which are as many as "
+		    "may; nothing is opened until it has some of them: %s",
+		    (unsigned long long)s->records, why);
+	if (s->since && clock_wall_ms() - s->since > h->conf.outbox_age)
+		return err_say(ERR_STALE,
+		    "a record waits for the ledger since %s, longer than it "
+		    "may; nothing is opened until it is there: %s",
+		    clock_text(s->since, since), why);
+	return ERR_OK;
+}
+
 /* A node that refuses is not waited for as long as one that is slow. */
 static bool
 refused(struct home *h, int64_t begun)
