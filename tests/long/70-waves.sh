@@ -4,7 +4,7 @@
 cd "$(dirname "$0")/../system" || exit 1
 export LEDGER=waves
 passed=0
-for t in 20-revoke 30-publish 40-patient 50-cipher 60-restart; do
+for t in 20-revoke 30-publish 40-patient 50-cipher 60-restart 94-reorg; do
 	echo "== $t"
 	bash "./$t.sh"
 	status=$?
@@ -12,4 +12,4 @@ for t in 20-revoke 30-publish 40-patient 50-cipher 60-restart; do
 	[ $status = 0 ] || exit 1
 	passed=$((passed + 1))
 done
-echo "figure: system tests on a real node: $passed of 5 passed"
+echo "figure: system tests on a real node: $passed of 6 passed"

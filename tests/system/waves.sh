@@ -53,23 +53,33 @@ fund() {
 	pay "${to[@]}"
 }
 
-# In place of lib.sh's: the RMS beside the node of somebody else.
-server_init() {
-	NODE_PORT=$(free_port) PEER_PORT=$(free_port) RMS_PORT=$(free_port)
-	NODE=http://127.0.0.1:$NODE_PORT RMS=http://127.0.0.1:$RMS_PORT
-	local chain last at=(--dir "$W/rms" --rms-listen "127.0.0.1:$RMS_PORT" --rms-url "$RMS"
-		--node "$NODE" --dialect waves --final-depth $DEPTH)
+# A chain that mines; its name and its generator's key.
+chain_start() {
+	local at last=1
+	NODE_PORT=$(free_port) PEER_PORT=$(free_port)
+	NODE=http://127.0.0.1:$NODE_PORT
+	at=(--dir "$W/rms" --node "$NODE" --dialect waves)
 	mkdir "$W/chain"
 	"$tools/chain" "$W/chain" "$SEED" test $BLOCK_MS
 	node_start
 	mined 1
-	chain=$(consentd init "${at[@]}" 2>&1 | sed -n 's/.*says it is \([^,]*\),.*/\1/p')
-	last=1
-	[[ $chain != *1 ]] || last=2
-	must_fail 5 consentd init "${at[@]}" --chain "${chain%?}$last"
-	consentd init "${at[@]}" --chain "$chain" \
-		--generator "$(curl -sf -m 5 "$NODE/blocks/headers/last" | jq -r .generatorPublicKey)" >"$W/init.out"
+	CHAIN=$(consentd init "${at[@]}" 2>&1 | sed -n 's/.*says it is \([^,]*\),.*/\1/p')
+	[[ $CHAIN != *1 ]] || last=2
+	must_fail 5 consentd init "${at[@]}" --chain "${CHAIN%?}$last"
+	GENERATOR=$(curl -sf -m 5 "$NODE/blocks/headers/last" | jq -r .generatorPublicKey)
+}
+pay_rms() { # from what consentd init printed
 	pay "$(node -e 'const { libs } = require("@waves/waves-transactions");
 		console.log(libs.crypto.address({ publicKey: process.argv[1] }, "R"))' \
-		"$(sed -n 's/^rms //p' "$W/init.out")")"
+		"$(sed -n 's/^rms //p')")"
+}
+
+# In place of lib.sh's: the RMS beside the node of somebody else.
+server_init() {
+	chain_start
+	RMS_PORT=$(free_port) RMS=http://127.0.0.1:$RMS_PORT
+	consentd init --dir "$W/rms" --rms-listen "127.0.0.1:$RMS_PORT" --rms-url "$RMS" \
+		--node "$NODE" --dialect waves --final-depth $DEPTH \
+		--chain "$CHAIN" --generator "$GENERATOR" >"$W/init.out"
+	pay_rms <"$W/init.out"
 }
