@@ -194,12 +194,15 @@ gate_drain_all(struct gate *g)
 	return e;
 }
 
-/* Let a batch grow while nobody waits for it: a transaction costs the node, the
- * RMS and us several waits for the disk. */
+/*
+ * Let a batch grow while nobody waits for it: a transaction costs the node, the
+ * RMS and us several waits for the disk.  The first one after a pause goes at
+ * once, the next ones each GATHER_MS.
+ */
 static void
-gather(struct gate *g, uint64_t done)
+gather(struct gate *g, uint64_t done, int64_t until)
 {
-	for (int i = 0; i < GATHER_MS / GATHER_STEP_MS; i++) {
+	while (clock_boot_ms() < until) {
 		if (g->stop || g->hurry > 0 ||
 		    journal_last(g->journal) >= done + GATE_BATCH_ITEMS)
 			return;
@@ -207,13 +210,19 @@ gather(struct gate *g, uint64_t done)
 	}
 }
 
+/* ${last}: when the newest batch went, by boot time. */
 static enum err
-wait_and_drain(struct gate *g, uint64_t done, bool *out_more)
+wait_and_drain(struct gate *g, uint64_t done, int64_t *last, bool *out_more)
 {
+	enum err e;
+
 	(void)journal_wait(g->journal, done, clock_boot_ms() + 1000);
-	gather(g, done);
+	gather(g, done, *last + GATHER_MS);
 	gate_flush_denied(g, clock_boot_ms(), false);
-	return drain_once(g, out_more);
+	e = drain_once(g, out_more);
+	if (*out_more)
+		*last = clock_boot_ms();
+	return e;
 }
 
 /* Who waits for a record to be on its way need not wait in vain. */
@@ -232,6 +241,7 @@ gate_drain_run(void *arg)
 {
 	struct gate *g = arg;
 	enum err last = ERR_OK;
+	int64_t newest = 0;
 
 	while (!g->stop) {
 		uint64_t done = 0;
@@ -240,7 +250,7 @@ gate_drain_run(void *arg)
 		    home_outbox(g->home), gate_position(g), &done);
 
 		if (e == ERR_OK)
-			e = wait_and_drain(g, done, &more);
+			e = wait_and_drain(g, done, &newest, &more);
 		if (e != last && e != ERR_OK)
 			log_error("gate: inquiries wait in the journal: %s",
 			    err_detail(e));
