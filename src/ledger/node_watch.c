@@ -64,23 +64,25 @@ newest(struct ledger_follower *f, struct ledger_mark *out_final,
 
 /* ---- do they agree? ---- */
 
-#define REMEDY                                                                 \
-	"nothing is opened until they agree; is one of them of another "       \
-	"network, or restored from an old copy?"
-
 static enum err
 split(const struct ledger_peer *p, const struct ledger_final *ours,
     const struct sig *theirs, const char *what)
 {
+	const struct ledger_node *other = ledger_node_peer(
+	    p->f->node, ours->who);
+	bool changed = other == p->node; /* its mind */
 	struct text58 a, b;
 
 	return err_say(ERR_FORK,
-	    "nodes %s and %s disagree: %s block %llu, %.12s... and %.12s...; "
-	    "%s",
-	    ledger_node_peer(p->f->node, ours->who)->url, p->node->url, what,
+	    "node%s %s%s%s %s block %llu, %.12s... and %.12s...; nothing is "
+	    "opened until %s; is one of another network, or restored from an "
+	    "old copy?",
+	    changed ? "" : "s", other->url, changed ? "" : " and ",
+	    changed ? "" : p->node->url, changed ? "replaced" : what,
 	    (unsigned long long)ours->at.height,
 	    text58(ours->at.id.b, sizeof(ours->at.id.b), &a),
-	    text58(theirs->b, sizeof(theirs->b), &b), REMEDY);
+	    text58(theirs->b, sizeof(theirs->b), &b),
+	    changed ? "it has the first again" : "they agree");
 }
 
 /* Our own node's word, for a height that we do not remember. */
@@ -114,8 +116,7 @@ compare_final(struct ledger_peer *p)
 	if (e)
 		return e;
 	p->agrees = ID_EQ(&theirs, &ours.at.id);
-	return p->agrees ? ERR_OK :
-			   split(p, &ours, &theirs, "they have different");
+	return p->agrees ? ERR_OK : split(p, &ours, &theirs, "disagree about");
 }
 
 static bool
@@ -136,7 +137,7 @@ compare_signed(struct ledger_peer *p, const struct ledger_final *head,
 	if (b->height != head->at.height || ID_EQ(&b->id, &head->at.id) ||
 	    !b->once || p->node->ngenerators != 1)
 		return ERR_OK;
-	return split(p, head, &b->id, "the generator signed two");
+	return split(p, head, &b->id, "disagree: the generator signed twice");
 }
 
 /* ---- what does it show that we do not have? ---- */
@@ -221,27 +222,33 @@ read_blocks(struct ledger_peer *p)
 static enum err
 meet(struct ledger_peer *p)
 {
+	struct ledger_node *n = p->f->node;
+	size_t who = ledger_node_current(n);
 	enum err e = ledger_node_met(p->node) ?
 	    ERR_OK :
 	    ledger_node_meet(p->node, &p->f->stop);
 
 	if (e != ERR_FORK)
 		return e;
+	if (ledger_node_peer(n, who) == p->node)
+		who = (who + 1) % ledger_node_count(n);
 	return err_say(e, "nodes %s and %s disagree: %s",
-	    ledger_node_url(p->f->node), p->node->url, err_detail(e));
+	    ledger_node_peer(n, who)->url, p->node->url, err_detail(e));
 }
 
 static enum err
 look(struct ledger_peer *p)
 {
-	enum err shown, e = meet(p);
+	struct ledger_node *n = p->f->node;
+	enum err shown = ERR_OK, e = meet(p);
 
 	p->agrees = false;
 	if (e == ERR_OK)
 		e = ledger_node_height(p->node, &p->f->stop, &p->tip);
 	if (e)
 		return e;
-	shown = ledger_follow_pool(p->f, p->node, &p->pool_unread);
+	if (ledger_node_peer(n, ledger_node_current(n)) != p->node)
+		shown = ledger_follow_pool(p->f, p->node, &p->pool_unread);
 	e = compare_final(p);
 	if (e == ERR_OK)
 		e = read_blocks(p);

@@ -151,7 +151,7 @@ START_TEST(signed_twice)
 	OK(ledger_follow_watch(follower, 10000));
 	becomes(ERR_FORK);
 	names_both();
-	ck_assert_ptr_nonnull(strstr(head().why, "signed two"));
+	ck_assert_ptr_nonnull(strstr(head().why, "signed twice"));
 }
 END_TEST
 
