@@ -250,42 +250,66 @@ look(const struct bench *b, const struct node *n, int kind, uint64_t i)
 	return start;
 }
 
+struct figure { /* of one kind of look */
+	int64_t p50, p99;
+	double cpu;
+};
+
+/* The same rows each time. */
+static struct figure
+look_often(const struct bench *b, const struct node *n, int kind)
+{
+	static int64_t us[LOOKS];
+	uint64_t i = (uint64_t)kind + 1;
+	int64_t cpu = cpu_us();
+
+	for (size_t k = 0; k < LOOKS; k++) {
+		i = i * 6364136223846793005u + 1442695040888963407u;
+		us[k] = look(b, n, kind, (i >> 16) % b->filled);
+	}
+	cpu = cpu_us() - cpu;
+	qsort(us, LOOKS, sizeof(us[0]), by_time);
+	return (struct figure){ us[LOOKS / 2], us[LOOKS * 99 / 100],
+		(double)cpu / LOOKS };
+}
+
+/*
+ * Cold: the first look of a process at these rows.  Warm: the second, which
+ * is what the depth of the tree costs; the factor is to the N before.
+ */
 static void
 measure(const struct bench *b)
 {
 	static const char *const names[] = { "transaction by id",
 		"header by height", "10 of an address after an id",
 		"data by key" };
-	static int64_t us[LOOKS];
+	static struct figure before[ARRAY_LEN(names)];
 	const struct node_opts o = { .dir = b->dir,
 		.identity = b->key,
 		.chain_byte = 'B',
 		.heartbeat_ms = 3600000 };
 	struct node *n = NULL;
 	int64_t start = now_us();
-	uint64_t i = 1;
 
 	must(node_open(&o, &n), "start");
-	printf("N %" PRIu64 ": start %.1f ms", b->filled,
-	    (double)(now_us() - start) / 1000);
-	for (int pass = 0; pass < 8; pass++) { /* each kind twice */
-		int kind = pass / 2;
-		int64_t cpu = cpu_us();
+	printf("N %" PRIu64 ": start %.1f ms; us of %d looks:\n", b->filled,
+	    (double)(now_us() - start) / 1000, LOOKS);
+	for (size_t k = 0; k < ARRAY_LEN(names); k++) {
+		struct figure cold = look_often(b, n, (int)k);
+		struct figure warm = look_often(b, n, (int)k);
 
-		i = (uint64_t)kind + 1;
-
-		for (size_t k = 0; k < LOOKS; k++) {
-			i = i * 6364136223846793005u + 1442695040888963407u;
-			us[k] = look(b, n, kind, (i >> 16) % b->filled);
-		}
-		cpu = cpu_us() - cpu;
-		qsort(us, LOOKS, sizeof(us[0]), by_time);
-		printf("; %s%s p50 %" PRId64 " p99 %" PRId64
-		       " us, %.1f us of CPU",
-		    names[kind], pass % 2 ? " again" : "", us[LOOKS / 2],
-		    us[LOOKS * 99 / 100], (double)cpu / LOOKS);
+		printf("  %-28s cold p50 %" PRId64 " p99 %" PRId64
+		       " CPU %.1f; warm p50 %" PRId64 " p99 %" PRId64
+		       " CPU %.1f",
+		    names[k], cold.p50, cold.p99, cold.cpu, warm.p50, warm.p99,
+		    warm.cpu);
+		if (before[k].cpu > 0)
+			printf("; warm x%.2f, CPU x%.2f",
+			    (double)warm.p50 / (double)before[k].p50,
+			    warm.cpu / before[k].cpu);
+		printf("\n");
+		before[k] = warm;
 	}
-	printf(" (of %d each)\n", LOOKS);
 	(void)fflush(stdout);
 	node_close(n);
 }
