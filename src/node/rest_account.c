@@ -31,33 +31,38 @@ node_get_addresses(
 	    json_pack("[o]", address_json(n, seal_identity_key(n->identity))));
 }
 
+/* Of an address, ${values} behind it; takes them. */
+static enum err
+answer_balance(const struct node *n, const struct http_request *req,
+    struct http_reply *reply, json_t *values)
+{
+	CLEANUP_JS json_t *rest = values, *j = NULL;
+	uint8_t address[NODE_ADDRESS];
+	enum err e = node_read_address(n, req->seg[0], address);
+
+	if (e)
+		return node_bad_address(reply, e);
+	j = json_pack("{s:o}", "address", js_58_new(address, sizeof(address)));
+	if (json_object_update(j, rest) != 0)
+		return ERR_NOMEM;
+	return http_reply_json(reply, 200, TAKE(j));
+}
+
 enum err
 node_get_balance(
     void *ctx, const struct http_request *req, struct http_reply *reply)
 {
-	uint8_t address[NODE_ADDRESS];
-	enum err e = node_read_address(ctx, req->seg[0], address);
-
-	if (e)
-		return node_bad_address(reply, e);
-	return http_reply_json(reply, 200,
-	    json_pack("{s:o, s:i, s:o}", "address",
-		js_58_new(address, sizeof(address)), "confirmations", 0,
-		"balance", balance(ctx)));
+	return answer_balance(ctx, req, reply,
+	    json_pack(
+		"{s:i, s:o}", "confirmations", 0, "balance", balance(ctx)));
 }
 
 enum err
 node_get_balances(
     void *ctx, const struct http_request *req, struct http_reply *reply)
 {
-	uint8_t address[NODE_ADDRESS];
-	enum err e = node_read_address(ctx, req->seg[0], address);
-
-	if (e)
-		return node_bad_address(reply, e);
-	return http_reply_json(reply, 200,
-	    json_pack("{s:o, s:o, s:i, s:o, s:o}", "address",
-		js_58_new(address, sizeof(address)), "regular", balance(ctx),
+	return answer_balance(ctx, req, reply,
+	    json_pack("{s:o, s:i, s:o, s:o}", "regular", balance(ctx),
 		"generating", 0, "available", balance(ctx), "effective",
 		balance(ctx)));
 }
