@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <string.h>
+#include <sys/statvfs.h>
 
 #include "base/clock.h"
 #include "db/db_internal.h"
@@ -103,6 +104,17 @@ db_write(struct db *d, struct db_txn *t)
 	}
 }
 
+/* A write that was cut short is EIO to LMDB. */
+static int
+cause(const struct db *d, int rc)
+{
+	struct statvfs fs;
+
+	return rc == EIO && statvfs(d->dir, &fs) == 0 && fs.f_bavail == 0 ?
+	    ENOSPC :
+	    rc;
+}
+
 enum err
 db_commit(struct db_txn *t)
 {
@@ -116,7 +128,7 @@ db_commit(struct db_txn *t)
 	h = t->txn;
 	rc = mdb_txn_commit(h->txn);
 	if (rc)
-		fail(t, rc, "commit to");
+		fail(t, cause(h->d, rc), "commit to");
 	t->txn = NULL;
 	db_leave(h->d);
 	held_free(h);
