@@ -96,6 +96,12 @@ take_row(struct home *h, const struct rms_feed_row *row)
 	return e;
 }
 
+static bool
+disk_fails(enum err e)
+{
+	return e == ERR_NOSPACE || e == ERR_IO;
+}
+
 enum err
 home_feed_round(struct home *h, int64_t wait_ms, bool *out_more)
 {
@@ -103,8 +109,12 @@ home_feed_round(struct home *h, int64_t wait_ms, bool *out_more)
 	enum err e = rms_feed_get(h->rms, h->feed_next, wait_ms, &feed);
 
 	*out_more = false;
-	for (size_t i = 0; i < feed.n && e == ERR_OK; i++) {
-		e = take_row(h, &feed.row[i]);
+	/* what the disk does not keep counts if it narrows, and comes again */
+	for (size_t i = 0; i < feed.n && (e == ERR_OK || disk_fails(e)); i++) {
+		enum err one = take_row(h, &feed.row[i]);
+
+		if (e == ERR_OK)
+			e = one;
 		if (e == ERR_OK)
 			h->feed_next = feed.row[i].seq;
 		*out_more = true;

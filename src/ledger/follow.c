@@ -322,13 +322,64 @@ catch_up(struct ledger_follower *f)
 	return e;
 }
 
+static void
+give_seen(struct ledger_follower *f, const struct ledger_block *b)
+{
+	for (size_t i = 0; b && i < b->ntx; i++)
+		(void)!f->sink.pending(f->sink.ctx, b->tx[i]);
+}
+
+static enum err
+look_at(struct ledger_follower *f, const json_t *j, struct ledger_mark *at)
+{
+	CLEANUP(ledger_block_free) struct ledger_block *b = NULL;
+	enum err e = ledger_node_block(f->node, j, &b);
+
+	if (e == ERR_OK)
+		e = check_link(f, at, b);
+	if (e)
+		return e;
+	give_seen(f, b);
+	*at = (struct ledger_mark){ b->height, b->id, b->time, b->proved };
+	return ERR_OK;
+}
+
+/*
+ * What the sink has no room for is at least seen, up to the newest block: the
+ * next number of a signer may come by another way, and would leave a gap.
+ */
+static void
+look_ahead(struct ledger_follower *f)
+{
+	struct ledger_mark at = f->nheld ? f->held[f->nheld - 1].at : f->base;
+	CLEANUP_JS json_t *j = NULL;
+	enum err e = ERR_OK;
+
+	for (unsigned i = 0; i < f->nheld; i++)
+		give_seen(f, f->held[i].full);
+	if (f->ahead.height > at.height)
+		at = f->ahead;
+	if (at.height == 0 || at.height >= f->tip)
+		return;
+	e = ledger_node_blocks(
+	    f->node, at.height + 1, LEDGER_RANGE, &f->stop, &j);
+	for (size_t i = 0; e == ERR_OK && i < json_array_size(j); i++)
+		e = look_at(f, json_array_get(j, i), &at);
+	f->ahead = e == ERR_OK ? at : (struct ledger_mark){ 0 };
+}
+
 enum err
 ledger_follow_step(struct ledger_follower *f)
 {
 	enum err e = catch_up(f);
+	char why[LEDGER_WHY];
 
 	if (e == ERR_FORK)
 		ledger_follow_drop(f);
 	ledger_follow_note(f, e);
-	return e;
+	if (e != ERR_NOSPACE && e != ERR_IO)
+		return e;
+	(void)snprintf(why, sizeof(why), "%s", err_detail(e));
+	look_ahead(f);
+	return err_say(e, "%s", why);
 }

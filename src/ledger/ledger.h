@@ -183,7 +183,8 @@ DEFINE_CLEANUP(struct ledger_block *, ledger_block_free);
  * position durably with their effects, of all or of none.
  * Transactions that are not final yet (pool, newest blocks) are given to
  * pending(), possibly again and again; with several nodes by several threads,
- * and also what is final already.
+ * and also what is final already.  So is what blocks() refuses for want of room
+ * (NOSPACE, IO), up to the newest block.
  */
 struct ledger_sink {
 	void *ctx;

@@ -316,6 +316,7 @@ struct ledger_follower {
 
 	struct ledger_mark base;  /* verified block at the sink's position */
 	struct ledger_mark sure;  /* the newest proved one up to there */
+	struct ledger_mark ahead; /* shown to a sink that has no room */
 	uint64_t tip;             /* the node's height in the newest round */
 	struct ledger_held *held; /* on base, in order; final_depth - 1, and
 				   * in a round LEDGER_BATCH more */

@@ -41,6 +41,69 @@ registry_pending_fact(
 	return event_decode(p->json.p, p->json.len, &out->e);
 }
 
+/* Readers copy whole elements. */
+void
+registry_pending_gone(struct registry *r, struct registry_pending *p, bool gone)
+{
+	(void)pthread_mutex_lock(&r->lock);
+	p->gone = gone;
+	(void)pthread_mutex_unlock(&r->lock);
+}
+
+static void
+forget(struct registry *r, struct registry_pending *p)
+{
+	if (p->kind == EVENT_ACCREDIT) {
+		registry_roster_remove(r, &p->row.id);
+		r->full = true;
+	}
+	if (registry_is_policy(p->kind))
+		r->stale++;
+	r->nnarrow -= p->narrow;
+	registry_pending_free(p);
+}
+
+static void
+sweep(struct registry *r)
+{
+	size_t n = 0;
+
+	(void)pthread_mutex_lock(&r->lock);
+	for (size_t i = 0; i < r->npending; i++)
+		if (r->pending[i].gone)
+			forget(r, &r->pending[i]);
+		else
+			r->pending[n++] = r->pending[i];
+	r->npending = n;
+	(void)pthread_mutex_unlock(&r->lock);
+}
+
+void
+registry_pending_unload(struct registry_work *w)
+{
+	struct registry *r = w->r;
+	struct db_val v;
+
+	for (size_t i = 0; i < r->npending; i++)
+		registry_pending_gone(r, &r->pending[i],
+		    r->pending[i].kept ||
+			registry_get_row(&w->t, r, TAB_ENTRIES,
+			    DB_VAL(&r->pending[i].row.id), &v));
+	sweep(r);
+}
+
+static enum err
+stay(struct registry *r, const struct registry_pending *p)
+{
+	CLEANUP_FACT struct registry_fact f = { 0 };
+	enum err e;
+
+	if (p->kind != EVENT_ACCREDIT)
+		return ERR_OK;
+	e = registry_pending_fact(p, &f);
+	return e ? e : registry_roster_put(r, &f.row, f.e);
+}
+
 /* ---- classifying what is seen ---- */
 
 static bool
@@ -198,7 +261,19 @@ see_entry(struct registry_work *w, const struct ledger_tx *tx,
 	return seers[registry_form(value)](w, &row, value);
 }
 
-/* Say in ${out} how many facts of ${tx} narrow. */
+/* What narrows and could not be kept when it was seen: try again. */
+static size_t
+not_kept(const struct registry *r, const struct tx_id *tx)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->npending; i++)
+		n += r->pending[i].narrow && !r->pending[i].kept &&
+		    ID_EQ(&r->pending[i].row.tx, tx);
+	return n;
+}
+
+/* Say in ${out} how many facts of ${tx} narrow and are to be kept. */
 static enum err
 see_tx(struct registry_work *w, const struct ledger_tx *tx, int64_t seen,
     size_t *out)
@@ -209,6 +284,7 @@ see_tx(struct registry_work *w, const struct ledger_tx *tx, int64_t seen,
 	*out = 0;
 	if (!ID_EQ(&tx->author, &tx->sender))
 		return ERR_OK;
+	*out = not_kept(w->r, &tx->id);
 	w->stamp = tx->timestamp;
 	for (size_t i = 0; e == ERR_OK && i < tx->nentries; i++)
 		e = see_entry(w, tx, &tx->entry[i], seen);
@@ -337,8 +413,12 @@ registry_pending_load(struct registry_work *w)
 	CLEANUP_HOLDING struct holding x = { .r = w->r };
 	enum err e = hold_all(&x, &w->t);
 
+	for (size_t i = 0; e == ERR_OK && i < w->r->npending; i++)
+		e = stay(w->r, &w->r->pending[i]);
 	for (size_t i = 0; e == ERR_OK && i < x.n; i++)
 		e = load_one(w, &x.held[i]);
+	for (size_t i = 0; i < w->npending; i++)
+		w->pending[i].kept = w->pending[i].narrow;
 	return e;
 }
 
@@ -360,15 +440,6 @@ registry_resend(struct registry *r,
 }
 
 /* ---- becoming final ---- */
-
-/* Readers copy whole elements. */
-void
-registry_pending_gone(struct registry *r, struct registry_pending *p, bool gone)
-{
-	(void)pthread_mutex_lock(&r->lock);
-	p->gone = gone;
-	(void)pthread_mutex_unlock(&r->lock);
-}
 
 static bool
 still_narrows(const struct registry *r, const struct tx_id *tx)
@@ -398,34 +469,6 @@ registry_settle(struct registry_work *w)
 			registry_del(w, TAB_NARROW, DB_VAL(&p->row.tx));
 	}
 	return w->t.err;
-}
-
-static void
-forget(struct registry *r, struct registry_pending *p)
-{
-	if (p->kind == EVENT_ACCREDIT) {
-		registry_roster_remove(r, &p->row.id);
-		r->full = true;
-	}
-	if (registry_is_policy(p->kind))
-		r->stale++;
-	r->nnarrow -= p->narrow;
-	registry_pending_free(p);
-}
-
-static void
-sweep(struct registry *r)
-{
-	size_t n = 0;
-
-	(void)pthread_mutex_lock(&r->lock);
-	for (size_t i = 0; i < r->npending; i++)
-		if (r->pending[i].gone)
-			forget(r, &r->pending[i]);
-		else
-			r->pending[n++] = r->pending[i];
-	r->npending = n;
-	(void)pthread_mutex_unlock(&r->lock);
 }
 
 /* Of what only waits, the oldest give way. */
@@ -497,6 +540,15 @@ known_slot(struct registry *r, const struct tx_id *id)
 	return &r->known[(id->b[0] << 8 | id->b[1]) % REGISTRY_KNOWN];
 }
 
+static void
+now_known(struct registry *r, const struct ledger_tx *tx)
+{
+	*known_slot(r, &tx->id) = tx->id;
+	for (size_t i = 0; i < r->npending; i++)
+		if (ID_EQ(&r->pending[i].row.tx, &tx->id))
+			r->pending[i].kept = r->pending[i].narrow;
+}
+
 static enum err
 see(struct registry *r, const struct ledger_tx *tx, unsigned *changes)
 {
@@ -520,7 +572,9 @@ see(struct registry *r, const struct ledger_tx *tx, unsigned *changes)
 	if (e == ERR_OK)
 		e = registry_work_commit(&w, changes);
 	if (e == ERR_OK)
-		*known_slot(r, &tx->id) = tx->id;
+		now_known(r, tx);
+	else if (e == ERR_NOSPACE || e == ERR_IO)
+		registry_work_remember(&w, changes);
 	return e;
 }
 

@@ -107,7 +107,7 @@ registry_load(struct registry_work *w, uint64_t change)
 	struct registry *r = w->r;
 	enum err e = load_position(r, &w->t);
 
-	registry_pending_drop(r);
+	registry_pending_unload(w);
 	registry_standing_drop(r);
 	memset(r->known, 0, sizeof(r->known));
 	r->full = true;

@@ -92,6 +92,8 @@ struct ledger_sink registry_sink(struct registry *r);
  * registry_see(r, tx):
  * Take a verified transaction from any channel that is not final: narrowing
  * counts at once and durably, inquiries show as pending, widening waits.
+ * Errors: NOSPACE, IO (what narrows counts all the same, until the program
+ * ends; call again to keep it).
  */
 enum err registry_see(
     struct registry *r, const struct ledger_tx *tx) must_check;

@@ -84,7 +84,8 @@ struct registry_fact {
 struct registry_pending {
 	struct registry_row row; /* order: REGISTRY_PENDING and above */
 	uint8_t kind;
-	bool narrow; /* kept in NARROW too */
+	bool narrow; /* kept in NARROW too, if ${kept} */
+	bool kept;
 	bool host;
 	bool gone;
 	bool has_patient;
@@ -270,6 +271,9 @@ enum err registry_work_begin(
     struct registry *r, struct registry_work *w) must_check;
 enum err registry_work_commit(
     struct registry_work *w, unsigned *changes) must_check;
+/* What was seen counts while the program runs, though it cannot be kept. */
+void registry_work_remember(struct registry_work *w, unsigned *changes);
+
 void registry_work_end(struct registry_work *w);
 #define CLEANUP_WORK __attribute__((cleanup(registry_work_end), unused))
 enum err registry_work_fact(struct registry_work *w,
@@ -300,6 +304,11 @@ void registry_pending_gone(
 void registry_pending_free(struct registry_pending *p);
 enum err registry_pending_apply(struct registry_work *w) must_check;
 void registry_pending_drop(struct registry *r);
+/*
+ * Before what is kept is read anew: what is in memory only stays.  It was
+ * seen, and without it the next number of its signer would leave a gap.
+ */
+void registry_pending_unload(struct registry_work *w);
 enum err registry_pending_fact(
     const struct registry_pending *p, struct registry_fact *out) must_check;
 

@@ -165,6 +165,18 @@ apply(struct registry_work *w)
 	return e;
 }
 
+static void
+owe(struct registry_work *w, unsigned *changes)
+{
+	struct registry *r = w->r;
+
+	r->owed |= w->changes;
+	*changes = r->owed;
+	if (r->dirty)
+		*changes &= ~(unsigned)REGISTRY_POLICY;
+	r->owed &= ~*changes;
+}
+
 enum err
 registry_work_commit(struct registry_work *w, unsigned *changes)
 {
@@ -177,12 +189,17 @@ registry_work_commit(struct registry_work *w, unsigned *changes)
 		r->change = 0;
 		return e;
 	}
-	r->owed |= w->changes;
-	*changes = r->owed;
-	if (r->dirty)
-		*changes &= ~(unsigned)REGISTRY_POLICY;
-	r->owed &= ~*changes;
+	owe(w, changes);
 	return ERR_OK;
+}
+
+void
+registry_work_remember(struct registry_work *w, unsigned *changes)
+{
+	db_abort(&w->t);
+	if (apply(w) == ERR_OK)
+		owe(w, changes);
+	w->r->change = 0;
 }
 
 /* Only if nothing is behind may a round go on as if all were well. */

@@ -314,6 +314,22 @@ def full_disk(run, where, size):
     run.full(top)
 
 
+@setup
+def full_registry(run):
+    """
+    The same for the mount's registry, and the patient decides about other
+    sets meanwhile.
+    """
+    full_disk(run, "mount/registry", "3m")
+    held = run.names["set"]
+    for verb in ("grant", "revoke", "grant"):
+        run.publish([run.doc], "--until", "1d")
+        if verb == "revoke":
+            run.decide(verb)
+        time.sleep(0.5)
+    run.names["set"] = held
+
+
 @alone
 def full_server(run):
     """Store, node, keystore and blobs of consentd lie on a disk that is full."""
@@ -653,6 +669,20 @@ def held_reads(run):
     run.held.seek(0)
     if run.held.read() != run.held_bytes:
         return "the open file reads otherwise"
+
+
+@check
+def held_goes_dark(run):
+    """A revocation counts, also of what is open."""
+    run.decide("revoke", of=run.held_set)
+
+    def dark():
+        try:
+            run.held.seek(0)
+            run.held.read()
+        except PermissionError:
+            return True
+    wait_for("the open file to go dark", dark)
 
 
 @check

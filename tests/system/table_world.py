@@ -194,9 +194,9 @@ class Run:
             self.decide("grant", *grant)
         return out["set"]
 
-    def decide(self, verb, *how):
+    def decide(self, verb, *how, of=None):
         with _lock:
-            consent(W / "ann", verb, "--to", "Clinic B", "--set", self.names["set"], *how)
+            consent(W / "ann", verb, "--to", "Clinic B", "--set", of or self.names["set"], *how)
 
     def mount(self, home, *options, env=None, wrap=()):
         at = self.dir / "mnt"
@@ -253,7 +253,7 @@ class Run:
             return f.read()
 
     def hold_open(self):
-        self.held = open(self.names["doc"], "rb")
+        self.held, self.held_set = open(self.names["doc"], "rb"), self.names["set"]
         self.undo.append(self.held.close)
         if self.held.read() != self.doc.read_bytes():
             raise Failed("the document does not read before the fault")

@@ -157,6 +157,32 @@ START_TEST(sink_fails)
 }
 END_TEST
 
+/* A later transaction may come by the feed: this one must not be missing. */
+START_TEST(sink_is_full)
+{
+	struct tx_id id;
+	unsigned shown;
+
+	OK(ledger_follow_step(follower));
+	id = block_with_tx();
+	sink.fail = ERR_FORMAT;
+	FAILS(ERR_FORMAT, ledger_follow_step(follower));
+	shown = sink.pending;
+	sink.fail = ERR_NOSPACE;
+	FAILS(ERR_NOSPACE, ledger_follow_step(follower));
+	ck_assert_uint_gt(sink.pending, shown);
+	ck_assert(ID_EQ(&sink.last_pending, &id));
+	for (int i = 0; i < 3; i++) {
+		id = block_with_tx();
+		FAILS(ERR_NOSPACE, ledger_follow_step(follower));
+		ck_assert(ID_EQ(&sink.last_pending, &id));
+	}
+	sink.fail = ERR_OK;
+	OK(ledger_follow_step(follower));
+	ck_assert_uint_eq(sink.txs, 4);
+}
+END_TEST
+
 static void
 big_block(unsigned n)
 {
@@ -251,6 +277,7 @@ follow_tests(void)
 	tcase_add_test(t, restart);
 	tcase_add_test(t, pool);
 	tcase_add_test(t, sink_fails);
+	tcase_add_test(t, sink_is_full);
 	tcase_add_test(t, big_blocks);
 	tcase_add_test(t, thread);
 	tcase_add_test(t, thread_kick);

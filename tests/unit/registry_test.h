@@ -63,6 +63,7 @@ struct world {
 	uint64_t tx_time;
 	bool find_fails;
 	unsigned dies_at; /* look-up of a key of the RMS; 0: never */
+	bool disk_full;   /* nothing can be committed */
 };
 
 extern struct world W;

@@ -292,6 +292,92 @@ START_TEST(pending_refusal_of_a_representative)
 }
 END_TEST
 
+/*
+ * A block that cannot be kept, and what comes after it: its number is not
+ * missing, we have seen it.
+ */
+START_TEST(full_disk_leaves_no_gap)
+{
+	CLEANUP_SEALED struct sealed s = { 0 }, t = { 0 }, u = { 0 };
+	struct ledger_tx *tx;
+
+	granted(&s);
+	seal_decision(2, EVENT_GRANT, &t);
+	seal_decision(3, EVENT_GRANT, &u);
+	tx = tx_of(PATIENT, &t);
+	W.disk_full = true;
+	FAILS(block_to(AT_B, 1, &tx), ERR_NOSPACE);
+	see(AT_B, PATIENT, &t);
+	FAILS(block_to(AT_B, 1, &tx), ERR_NOSPACE);
+	see(AT_B, PATIENT, &u);
+	ck_assert_int_eq(ask(AT_B, &W.b), POLICY_GRANTED);
+	W.disk_full = false;
+	ledger_tx_free(tx);
+	BLOCK(tx_of(PATIENT, &t));
+	ck_assert_int_eq(ask(AT_B, &W.b), POLICY_GRANTED);
+	BLOCK(tx_of(PATIENT, &u));
+	ck_assert_int_eq(ask(AT_B, &W.b), POLICY_GRANTED);
+	ck_assert_uint_eq(count(AT_B, EVENT_DECISION), 3);
+}
+END_TEST
+
+/* What narrows counts although it cannot be kept, and is kept later. */
+START_TEST(full_disk_narrows)
+{
+	CLEANUP_SEALED struct sealed s = { 0 }, t = { 0 }, u = { 0 };
+	CLEANUP(ledger_tx_free) struct ledger_tx *tx = NULL;
+
+	granted(&s);
+	seal_decision(2, EVENT_REVOKE, &t);
+	seal_decision(3, EVENT_GRANT, &u);
+	tx = tx_of(PATIENT, &t);
+	W.disk_full = true;
+	W.changes[AT_B] = 0;
+	FAILS(registry_see(W.reg[AT_B], tx), ERR_NOSPACE);
+	ck_assert_uint_eq(W.changes[AT_B] & REGISTRY_POLICY, REGISTRY_POLICY);
+	ck_assert_int_eq(ask(AT_B, &W.b), POLICY_REVOKED);
+	see(AT_B, PATIENT, &u);
+	FAILS(registry_see(W.reg[AT_B], tx), ERR_NOSPACE);
+	ck_assert_int_eq(ask(AT_B, &W.b), POLICY_REVOKED);
+	ck_assert_uint_eq(resent(AT_B), 0);
+	W.disk_full = false;
+	OK(registry_see(W.reg[AT_B], tx));
+	ck_assert_uint_eq(resent(AT_B), 1);
+	ck_assert_uint_eq(count(AT_B, EVENT_DECISION), 3);
+	reopen(AT_B);
+	ck_assert_int_eq(ask(AT_B, &W.b), POLICY_REVOKED);
+	BLOCK(tx_of(PATIENT, &t));
+	ck_assert_uint_eq(resent(AT_B), 0);
+	BLOCK(tx_of(PATIENT, &u));
+	ck_assert_int_eq(ask(AT_B, &W.b), POLICY_GRANTED);
+}
+END_TEST
+
+static bool
+is_host(enum who who)
+{
+	struct institution_id id;
+
+	return registry_host(W.reg[AT_B], key_of(who), 0, &id) == ERR_OK;
+}
+
+/* An accreditation too: it is taken away, or narrowed, at first sight. */
+START_TEST(full_disk_ends_an_accreditation)
+{
+	CLEANUP_SEALED struct sealed s = { 0 };
+	CLEANUP(ledger_tx_free) struct ledger_tx *tx = NULL;
+	struct event e = event_accredit(&W.b, STRANGER, B_READ);
+
+	granted(&s);
+	tx = tx_accredit(RMS, &e);
+	W.disk_full = true;
+	FAILS(registry_see(W.reg[AT_B], tx), ERR_NOSPACE);
+	ck_assert(!is_host(B_HOST));
+	FAILS(registry_see(W.reg[AT_B], tx), ERR_NOSPACE);
+	ck_assert(!is_host(B_HOST));
+}
+END_TEST
+
 TCase *
 registry_test_pending(void)
 {
@@ -310,5 +396,8 @@ registry_test_pending(void)
 	tcase_add_test(tc, pending_end_counts_by_its_mark);
 	tcase_add_test(tc, pending_unknown_denies);
 	tcase_add_test(tc, pending_refusal_of_a_representative);
+	tcase_add_test(tc, full_disk_leaves_no_gap);
+	tcase_add_test(tc, full_disk_narrows);
+	tcase_add_test(tc, full_disk_ends_an_accreditation);
 	return tc;
 }

@@ -3,9 +3,22 @@
 #include <signal.h>
 #include <sys/stat.h>
 
+#include "db/db.h"
 #include "registry_test.h"
 
 struct world W;
+
+enum err __real_db_commit(struct db_txn *t);
+enum err __wrap_db_commit(struct db_txn *t);
+
+enum err
+__wrap_db_commit(struct db_txn *t)
+{
+	if (!W.disk_full)
+		return __real_db_commit(t);
+	db_abort(t);
+	return err_say(ERR_NOSPACE, "as on a full disk");
+}
 
 const struct pubkey *
 key_of(enum who who)
