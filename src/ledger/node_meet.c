@@ -40,7 +40,7 @@ static enum err
 meet_one(struct ledger_node *n, const volatile bool *cancel)
 {
 	struct ledger_fee fee;
-	struct chain chain;
+	struct chain chain = { 0 };
 	enum err e = look(n, cancel, &chain, &fee);
 
 	if (e)
@@ -137,7 +137,7 @@ judge(struct ledger_node *n, const struct meeting *m)
 		else if (e == ERR_OK && ledger_node_fee(m[i].n, &fee))
 			e = ledger_node_fee_set(n, &fee);
 	}
-	return right ? e : err_say(away->e, "%s", away->why);
+	return right || away == NULL ? e : err_say(away->e, "%s", away->why);
 }
 
 static enum err

@@ -180,13 +180,16 @@ read_some(struct ledger_peer *p, const struct ledger_final *head)
 	return e;
 }
 
-/* Who is far behind is not followed any more, if another is not. */
+/*
+ * Who is far behind is not followed any more, if another is not: where blocks
+ * are signed, lest one lures us away with blocks that it made up.
+ */
 static void
 prefer(struct ledger_peer *p, const struct ledger_final *head)
 {
 	struct ledger_node *n = p->f->node;
 
-	if (p->given.time - head->at.time < LAG_MS ||
+	if (!n->has_generator || p->given.time - head->at.time < LAG_MS ||
 	    ledger_node_peer(n, head->who) == p->node)
 		return;
 	log_warn("ledger: node %s is followed instead of %s, which is %lld s "

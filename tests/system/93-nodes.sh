@@ -106,7 +106,7 @@ figure "opens that a silent second node delayed: failed 0 of 20"
 
 touch "$W/front/on" # from here on only nodes tell the mount
 n=0
-for pair in "frozen pass" "frozen pool-only" "pass frozen" "pool-only frozen"; do
+for pair in "frozen pass" "frozen pool-only" "pass frozen" "pool-only frozen" "silent pass"; do
 	say "first and second node: $pair; the patient revokes"
 	hold
 	for e in "first ${pair% *}" "second ${pair#* }"; do

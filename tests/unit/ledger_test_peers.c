@@ -266,6 +266,24 @@ START_TEST(fee_paid)
 }
 END_TEST
 
+/* That one node has no long poll says nothing about another. */
+START_TEST(wait_of_each)
+{
+	const struct ledger_node_opts o = { 0 };
+
+	twins();
+	b->has_wait = true;
+	OK(make(o, url_of(a, b)));
+	ledger_node_wait(node, 1, 100, NULL);
+	ck_assert_uint_eq(a->waits, 1);
+	ledger_node_wait(node, 1, 100, NULL); /* not asked at once again */
+	ck_assert_uint_eq(a->waits, 1);
+	ledger_node_use(node, ledger_node_peer(node, 1));
+	ledger_node_wait(node, 1, 100, NULL);
+	ck_assert_uint_eq(b->waits, 1);
+}
+END_TEST
+
 TCase *
 peers_tests(void)
 {
@@ -276,6 +294,7 @@ peers_tests(void)
 	tcase_add_test(t, key_in_clear);
 	tcase_add_test(t, fail_over);
 	tcase_add_test(t, late_and_wrong);
+	tcase_add_test(t, wait_of_each);
 	tcase_add_test(t, none_and_many);
 	tcase_add_test(t, generators);
 	tcase_add_test(t, fee_rule);
