@@ -144,8 +144,11 @@ push_opened(struct registry_work *w, const struct registry_row *row,
 	enum err e = registry_is_host(w, row, o->e, &p.host);
 
 	p.kind = o->e ? (uint8_t)o->e->type : REGISTRY_OPAQUE;
-	if (e == ERR_OK && p.kind == EVENT_DECISION)
+	if (e == ERR_OK && p.kind == EVENT_DECISION) {
+		p.has_delegation = o->e->u.decision.has_delegation;
+		p.delegation = o->e->u.decision.delegation;
 		e = registry_keep_delegation(w, o->e);
+	}
 	if (e || p.kind == EVENT_DOCUMENT_SET)
 		return e;
 	p.narrow = narrows(p.kind, o->e);
@@ -439,37 +442,7 @@ registry_resend(struct registry *r,
 	return e;
 }
 
-/* ---- becoming final ---- */
-
-static bool
-still_narrows(const struct registry *r, const struct tx_id *tx)
-{
-	for (size_t i = 0; i < r->npending; i++)
-		if (r->pending[i].narrow && !r->pending[i].gone &&
-		    ID_EQ(&r->pending[i].row.tx, tx))
-			return true;
-	return false;
-}
-
-/* Within the write of a block: what it made final is pending no more. */
-enum err
-registry_settle(struct registry_work *w)
-{
-	struct registry *r = w->r;
-	struct db_val v;
-
-	for (size_t i = 0; i < r->npending; i++)
-		if (registry_get_row(&w->t, r, TAB_ENTRIES,
-			DB_VAL(&r->pending[i].row.id), &v))
-			registry_pending_gone(r, &r->pending[i], true);
-	for (size_t i = 0; i < r->npending; i++) {
-		const struct registry_pending *p = &r->pending[i];
-
-		if (p->gone && p->narrow && !still_narrows(r, &p->row.tx))
-			registry_del(w, TAB_NARROW, DB_VAL(&p->row.tx));
-	}
-	return w->t.err;
-}
+/* ---- once it is durable ---- */
 
 /* Of what only waits, the oldest give way. */
 static void

@@ -89,8 +89,9 @@ struct registry_pending {
 	bool host;
 	bool gone;
 	bool has_patient;
+	bool has_delegation; /* a decision that rests on one */
 	struct pubkey patient;
-	struct event_id ended;
+	struct event_id ended, delegation;
 	int64_t stamp; /* of the transaction */
 	struct buf json;
 };
@@ -298,7 +299,6 @@ enum err registry_again(struct registry *r) must_check;
 /* ---- pending.c ---- */
 
 enum err registry_pending_load(struct registry_work *w) must_check;
-enum err registry_settle(struct registry_work *w) must_check;
 void registry_pending_gone(
     struct registry *r, struct registry_pending *p, bool gone);
 void registry_pending_free(struct registry_pending *p);

@@ -156,6 +156,58 @@ take_tx(struct registry_work *w, const struct ledger_block *b,
 	return e;
 }
 
+static bool
+still_narrows(const struct registry *r, const struct tx_id *tx)
+{
+	for (size_t i = 0; i < r->npending; i++)
+		if (r->pending[i].narrow && !r->pending[i].gone &&
+		    ID_EQ(&r->pending[i].row.tx, tx))
+			return true;
+	return false;
+}
+
+/* A decision may be seen before what it rests on is final. */
+static enum err
+find_delegation(struct registry_work *w, const struct registry_pending *p)
+{
+	CLEANUP(event_free) struct event *e = NULL;
+	struct registry_row row;
+	enum err err = registry_row_get(w->r, &w->t, &p->delegation, &row);
+
+	if (err)
+		return err == ERR_NOTFOUND ? ERR_OK : err;
+	if (registry_record_has(w->r, &w->t, row.order))
+		return ERR_OK;
+	err = event_decode(p->json.p, p->json.len, &e);
+	return err ? err : registry_keep_delegation(w, e);
+}
+
+/* Within the write of blocks: what they made final is pending no more. */
+static enum err
+settle(struct registry_work *w)
+{
+	struct registry *r = w->r;
+	struct db_val v;
+	enum err e = ERR_OK;
+
+	for (size_t i = 0; e == ERR_OK && i < r->npending; i++)
+		if (r->pending[i].has_delegation)
+			e = find_delegation(w, &r->pending[i]);
+	if (e)
+		return e;
+	for (size_t i = 0; i < r->npending; i++)
+		if (registry_get_row(&w->t, r, TAB_ENTRIES,
+			DB_VAL(&r->pending[i].row.id), &v))
+			registry_pending_gone(r, &r->pending[i], true);
+	for (size_t i = 0; i < r->npending; i++) {
+		const struct registry_pending *p = &r->pending[i];
+
+		if (p->gone && p->narrow && !still_narrows(r, &p->row.tx))
+			registry_del(w, TAB_NARROW, DB_VAL(&p->row.tx));
+	}
+	return w->t.err;
+}
+
 static enum err
 put_position(struct registry_work *w, const struct ledger_block *b)
 {
@@ -220,7 +272,7 @@ registry_take_blocks(struct registry *r, const struct ledger_block *const *b,
 	for (size_t i = 0; e == ERR_OK && i < n; i++)
 		e = take_block(&w, b[i]);
 	if (e == ERR_OK && w.wrote)
-		e = registry_settle(&w);
+		e = settle(&w);
 	if (e == ERR_OK && w.block)
 		e = put_position(&w, w.block);
 	if (e)

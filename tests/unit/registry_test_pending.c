@@ -257,6 +257,23 @@ START_TEST(pending_end_counts_by_its_mark)
 }
 END_TEST
 
+/* Seen before what it ends was known, it counts when it is seen again. */
+START_TEST(pending_end_before_what_it_ends)
+{
+	CLEANUP_SEALED struct sealed s = { 0 }, end = { 0 };
+	struct event e = event_decision(NULL, 1, EVENT_GRANT);
+	uint8_t mark[32];
+
+	seal_event(PATIENT, TO(PATIENT, B_READ, NOBODY), &e, &s);
+	seal_end_mark(s.key, mark);
+	seal_json(PATIENT, TO(PATIENT, NOBODY, NOBODY), mark, "[]", &end);
+	see(AT_B, PATIENT, &end);
+	BLOCK(tx_of(PATIENT, &s));
+	see(AT_B, PATIENT, &end);
+	ck_assert_int_ne(ask(AT_B, &W.b), POLICY_GRANTED);
+}
+END_TEST
+
 START_TEST(pending_unknown_denies)
 {
 	CLEANUP_SEALED struct sealed s = { 0 }, t = { 0 };
@@ -285,6 +302,30 @@ START_TEST(pending_refusal_of_a_representative)
 	memcpy(e.u.decision.delegation_key, secret_view(d.key), SEAL_KEY);
 	seal_event(REP, TO(PATIENT, B_READ, NOBODY), &e, &s);
 	see(AT_B, REP, &s);
+	ck_assert_int_eq(ask(AT_B, &W.b), POLICY_REFUSED);
+	ck_assert_uint_eq(count(AT_B, EVENT_DELEGATION), 1);
+	reopen(AT_B);
+	ck_assert_int_eq(ask(AT_B, &W.b), POLICY_REFUSED);
+}
+END_TEST
+
+/* It counts as soon as the delegation is final, not when it is itself. */
+START_TEST(pending_refusal_before_its_delegation)
+{
+	CLEANUP_SEALED struct sealed g = { 0 }, d = { 0 }, s = { 0 };
+	struct event e = event_delegation(REP);
+
+	granted(&g);
+	seal_event(PATIENT, TO(PATIENT, NOBODY, REP), &e, &d);
+	e = event_decision(&W.b, 1, EVENT_REFUSE);
+	e.u.decision.has_delegation = true;
+	e.u.decision.delegation = d.id;
+	memcpy(e.u.decision.delegation_key, secret_view(d.key), SEAL_KEY);
+	seal_event(REP, TO(PATIENT, B_READ, NOBODY), &e, &s);
+	see(AT_B, REP, &s);
+	reopen(AT_B);
+	ck_assert_int_eq(ask(AT_B, &W.b), POLICY_GRANTED);
+	BLOCK(tx_of(PATIENT, &d));
 	ck_assert_int_eq(ask(AT_B, &W.b), POLICY_REFUSED);
 	ck_assert_uint_eq(count(AT_B, EVENT_DELEGATION), 1);
 	reopen(AT_B);
@@ -394,8 +435,10 @@ registry_test_pending(void)
 	tcase_add_test(tc, pending_inquiries_come_last);
 	tcase_add_test(tc, pending_list_is_bounded);
 	tcase_add_test(tc, pending_end_counts_by_its_mark);
+	tcase_add_test(tc, pending_end_before_what_it_ends);
 	tcase_add_test(tc, pending_unknown_denies);
 	tcase_add_test(tc, pending_refusal_of_a_representative);
+	tcase_add_test(tc, pending_refusal_before_its_delegation);
 	tcase_add_test(tc, full_disk_leaves_no_gap);
 	tcase_add_test(tc, full_disk_narrows);
 	tcase_add_test(tc, full_disk_ends_an_accreditation);
