@@ -129,12 +129,22 @@ is_recent(const struct ledger_mark *m)
 	return m->time > clock_wall_ms() - RECENT_MS;
 }
 
+/* What became final may say more about what stands above it. */
+static void
+give_again(struct ledger_follower *f)
+{
+	for (unsigned i = 0; i < f->nheld; i++)
+		if (f->held[i].full)
+			f->held[i].given = false;
+}
+
 /* The first ${n} held blocks. */
 static enum err
 give(struct ledger_follower *f, unsigned n)
 {
 	const struct ledger_block *b[LEDGER_BATCH];
 	enum err e = ERR_OK;
+	size_t ntx = 0;
 
 	for (unsigned i = 0; e == ERR_OK && i < n; i++) {
 		struct ledger_held *h = &f->held[i];
@@ -142,6 +152,7 @@ give(struct ledger_follower *f, unsigned n)
 		if (h->full == NULL)
 			e = ledger_follow_fetch(f, &h->at, &h->full);
 		b[i] = h->full;
+		ntx += h->full ? h->full->ntx : 0;
 	}
 	if (e == ERR_CONFLICT)
 		e = moved();
@@ -158,6 +169,8 @@ give(struct ledger_follower *f, unsigned n)
 	}
 	f->nheld -= n;
 	memmove(f->held, f->held + n, f->nheld * sizeof(*f->held));
+	if (ntx > 0)
+		give_again(f);
 	return ERR_OK;
 }
 
