@@ -51,6 +51,40 @@ __wrap_clock_sleep_ms(int64_t ms)
 	net.now += ms;
 }
 
+/*
+ * ---- signatures ----
+ *
+ * Four programs verify each transaction in each pool and block that they see:
+ * a third of a history's time, and each time the same question.
+ */
+
+#define ASKED 4096
+
+enum err __real_seal_verify_raw(const struct pubkey *key, const void *msg,
+    size_t len, const struct sig *sig);
+enum err __wrap_seal_verify_raw(const struct pubkey *key, const void *msg,
+    size_t len, const struct sig *sig);
+
+enum err
+__wrap_seal_verify_raw(const struct pubkey *key, const void *msg, size_t len,
+    const struct sig *sig)
+{
+	static uint8_t good[ASKED][32];
+	const struct seal_part all[] = { { key->b, sizeof(key->b) },
+		{ sig->b, sizeof(sig->b) }, { msg, len } };
+	uint8_t hash[32], *known;
+	enum err e;
+
+	seal_hash(NULL, all, ARRAY_LEN(all), hash);
+	known = good[(hash[0] << 8 | hash[1]) % ASKED];
+	if (memcmp(known, hash, sizeof(hash)) == 0)
+		return ERR_OK;
+	e = __real_seal_verify_raw(key, msg, len, sig);
+	if (e == ERR_OK)
+		memcpy(known, hash, sizeof(hash));
+	return e;
+}
+
 /* ---- the chains ---- */
 
 static void
@@ -116,6 +150,32 @@ mine(unsigned node)
 	net.mined[node] = net.now;
 }
 
+static void
+note(bool held, int64_t *since)
+{
+	if (!held)
+		*since = 0;
+	else if (*since == 0)
+		*since = net.now;
+}
+
+/* Since when each is somewhere, without a gap. */
+static void
+note_held(void)
+{
+	for (unsigned t = 0; t < ntxs; t++) {
+		bool any = false;
+
+		for (int n = 0; n < NODES; n++) {
+			bool held = tx[t].in_pool[n] || has_tx(tip[n], t);
+
+			note(held, &tx[t].since[n]);
+			any |= held;
+		}
+		note(any, &tx[t].since[ANY]);
+	}
+}
+
 /* What the abandoned blocks held goes back to the pool, or is lost. */
 static void
 give_up(int from, int to, unsigned node, bool lose)
@@ -138,12 +198,10 @@ common(int a, int b)
 }
 
 static void
-share(void)
+join(void)
 {
 	int old = tip[OTHER], root = common(tip[OTHER], tip[MAIN]);
 
-	if (net.split)
-		return;
 	for (unsigned t = 0; t < ntxs; t++)
 		tx[t].in_pool[MAIN] = tx[t].in_pool[OTHER] =
 		    tx[t].in_pool[MAIN] || tx[t].in_pool[OTHER];
@@ -162,6 +220,14 @@ share(void)
 	for (unsigned t = 0; t < ntxs; t++)
 		if (has_tx(tip[MAIN], t))
 			tx[t].in_pool[MAIN] = tx[t].in_pool[OTHER] = false;
+}
+
+static void
+share(void)
+{
+	if (!net.split)
+		join();
+	note_held();
 }
 
 void
@@ -183,8 +249,10 @@ net_advance(int64_t ms)
 		    (net.deep ||
 			block[tip[OTHER]].height -
 				block[common(tip[MAIN], tip[OTHER])].height <
-			    NET_DEPTH - 1))
+			    NET_DEPTH - 1)) {
 			mine(OTHER);
+			net.minor_at = net.now;
+		}
 		share();
 	}
 }
@@ -213,7 +281,6 @@ net_reorg(unsigned n, bool lose)
 	     block[root].height + NET_DEPTH > net.highest + 1;
 	     n--)
 		root = block[root].parent;
-	net.lost |= lose;
 	tip[MAIN] = root;
 	give_up(old, root, MAIN, lose);
 	net.now += 1000;
@@ -228,9 +295,9 @@ net_reorg(unsigned n, bool lose)
 void
 net_lose_pools(void)
 {
-	net.lost = true;
 	for (unsigned t = 0; t < ntxs; t++)
 		tx[t].in_pool[MAIN] = tx[t].in_pool[OTHER] = false;
+	note_held();
 }
 
 static struct net_tx *
@@ -249,6 +316,21 @@ net_seen(size_t d)
 		if (tx[t].deeds >> d & 1)
 			return tx[t].seen;
 	return 0;
+}
+
+int64_t
+net_since(unsigned where, size_t d)
+{
+	int64_t first = 0;
+
+	for (unsigned t = 0; t < ntxs; t++) {
+		int64_t since = tx[t].since[where];
+
+		if (tx[t].deeds >> d & 1 && since > 0 &&
+		    (first == 0 || since < first))
+			first = since;
+	}
+	return first;
 }
 
 uint64_t

@@ -28,20 +28,20 @@ void sim_fail(const char *fmt, ...)
 
 /* ---- net.c: clock, nodes, what is between them and us ---- */
 
-#define NET_DEPTH    3 /* blocks are final after; nodes keep to it */
-#define NET_EVERY_MS 15000
-#define NET_MINOR_MS 40000 /* a split part makes blocks for so long */
-/* They say "already" for so long to what they lost; then it is sent again. */
-#define NET_LOST_MS   (20000 + 15000)
+#define NET_DEPTH     3 /* blocks are final after; nodes keep to it */
+#define NET_EVERY_MS  15000
+#define NET_MINOR_MS  40000 /* a split part makes blocks for so long */
 #define NET_EXPIRY_MS 7200000
 
-enum { MAIN, OTHER, NODES }; /* the clinic's node is OTHER */
+enum { MAIN, OTHER, NODES, ANY = NODES }; /* the clinic's node is OTHER */
 
 struct net_tx {
 	struct tx_id id;
 	char *json;
 	int64_t stamp;
 	int64_t seen; /* first on any node */
+	/* it has been there, or on ANY, all the time; 0: it is not */
+	int64_t since[NODES + 1];
 	bool in_pool[NODES];
 	int64_t known_until; /* AlreadyInProcessing until then */
 	uint32_t deeds;      /* bits: which it carries */
@@ -52,7 +52,7 @@ struct net {
 	bool faults;       /* calls may fail */
 	bool split, minor; /* two parts; OTHER makes blocks of its own */
 	int64_t split_at, mined[NODES];
-	bool lost;        /* nodes forgot what they had taken */
+	int64_t minor_at; /* its newest block */
 	bool deep;        /* OTHER may fork below what is final */
 	uint64_t highest; /* that a chain ever was */
 	uint64_t calls, reorgs, deepest;
@@ -71,8 +71,10 @@ void net_heal(void);
 void net_reorg(unsigned n, bool lose);
 /* The nodes were started again: pools are empty. */
 void net_lose_pools(void);
-/* When a node first had deed ${d}, 0: never; where a node's chain has it. */
+/* When a node first had deed ${d}, 0: never; since when it is on a node, or on
+ * ANY, all the time, 0: it is not; where a node's chain has it. */
 int64_t net_seen(size_t d);
+int64_t net_since(unsigned where, size_t d);
 bool net_place(unsigned node, size_t d, uint64_t *out_order, int64_t *out_time,
     bool *out_final);
 uint64_t net_height(void);
