@@ -170,12 +170,7 @@ sync_names(const struct batch *t)
 	}
 	if (n >= SYNC_ALL_FROM) {
 		e = sync_all(t);
-		if (e == ERR_OK)
-			return e;
-		(void)pthread_mutex_lock(&t->b->lock);
-		t->b->failed = true;
-		(void)pthread_mutex_unlock(&t->b->lock);
-		return e;
+		return e ? blobs_give_up(t->b, e) : e;
 	}
 	for (size_t i = 0; i < BLOBS_FAN && e == ERR_OK; i++)
 		if (one[i])

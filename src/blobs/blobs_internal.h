@@ -103,6 +103,14 @@ enum err blobs_failed(
     const struct blobs *b, const char *name, const char *what);
 
 /**
+ * blobs_give_up(b, e):
+ * A flush of names failed; return ${e}.  Another one may say yes and mean
+ * nothing, so no more is written; but a cache goes on, since the names that it
+ * loses it fetches again.
+ */
+enum err blobs_give_up(struct blobs *b, enum err e);
+
+/**
  * blobs_look(b, id):
  * Say what there is of blob ${id}.
  */

@@ -84,14 +84,11 @@ blobs_rename(const struct blobs *b, const char *tmp, const struct blob_id *id,
 	return ERR_OK;
 }
 
-/* After a failed flush another one may say yes and mean nothing. */
-static enum err
-give_up(struct blobs *b, const char *name)
+enum err
+blobs_give_up(struct blobs *b, enum err e)
 {
-	enum err e = blobs_failed(b, name, "sync directory");
-
 	(void)pthread_mutex_lock(&b->lock);
-	b->failed = true;
+	b->failed = b->max_bytes == 0;
 	(void)pthread_mutex_unlock(&b->lock);
 	return e;
 }
@@ -107,7 +104,9 @@ blobs_sync_fan(struct blobs *b, const struct blob_id *id)
 	fd = openat(b->dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return blobs_failed(b, name, "open directory");
-	return fsync(fd) == 0 ? ERR_OK : give_up(b, name);
+	if (fsync(fd) == 0)
+		return ERR_OK;
+	return blobs_give_up(b, blobs_failed(b, name, "sync directory"));
 }
 
 int

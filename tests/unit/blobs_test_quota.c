@@ -249,6 +249,22 @@ START_TEST(failed_add)
 }
 END_TEST
 
+/* What a cache loses by a failed flush it fetches again. */
+START_TEST(cache_goes_on_after_a_failed_flush)
+{
+	struct blobs *b = blobs_test_open(1 << 20);
+	struct blob_id id;
+
+	fail_names = 2; /* the directory's */
+	ck_assert_int_eq(blobs_add(b, "y", 1, &id), ERR_IO);
+	ck_assert_int_eq(fail_names, 0);
+	ck_assert_int_eq(blobs_add(b, "y", 1, &id), ERR_OK);
+	ck_assert_int_eq(blobs_add(b, "z", 1, &id), ERR_OK);
+	ck_assert_uint_eq(blobs_bytes(b), 2);
+	blobs_close(b);
+}
+END_TEST
+
 static TCase *
 make_case(const char *name, const TTest *const *tests, size_t n)
 {
@@ -274,7 +290,8 @@ blobs_test_quota(void)
 TCase *
 blobs_test_faults(void)
 {
-	const TTest *const tests[] = { failed_span, failed_add };
+	const TTest *const tests[] = { failed_span, failed_add,
+		cache_goes_on_after_a_failed_flush };
 
 	return make_case("faults", tests, ARRAY_LEN(tests));
 }
