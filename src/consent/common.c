@@ -79,8 +79,10 @@ consent_out(json_t *j)
 	CLEANUP_BUF struct buf b = { 0 };
 
 	js_print(j, &b);
-	output_lost = output_lost || j == NULL || b.err;
-	printf("%s\n", buf_text(&b));
+	if (j == NULL || b.err)
+		output_lost = true;
+	else
+		printf("%s\n", buf_text(&b));
 	json_decref(j);
 }
 

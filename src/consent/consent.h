@@ -114,7 +114,8 @@ enum err consent_passphrase(
 
 /**
  * consent_out(j):
- * Print ${j} as one line of JSON and release it.
+ * Print ${j} as one line of JSON and release it; without memory print nothing,
+ * which consent_out_end() tells.
  */
 void consent_out(json_t *j);
 

@@ -290,7 +290,8 @@ consent_publish(struct consent *c)
 	if (e)
 		return e;
 	report(&p);
-	if (fflush(stdout) == 0)
+	e = consent_out_end();
+	if (e == ERR_OK)
 		consent_spool_forget(&p.spool);
-	return ERR_OK;
+	return e;
 }
