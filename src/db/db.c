@@ -21,7 +21,8 @@ db_err(const struct db *d, int rc, const char *what)
 		enum err e;
 		const char *hint;
 	} map[] = {
-		{ MDB_MAP_FULL, ERR_NOSPACE, "; raise its size limit" },
+		{ MDB_MAP_FULL, ERR_NOSPACE,
+		    "; this program lets it grow no further" },
 		{ MDB_TXN_FULL, ERR_NOSPACE, "; change less at once" },
 		{ MDB_READERS_FULL, ERR_BUSY, "; stop some programs" },
 		{ MDB_MAP_RESIZED, ERR_CONFLICT,

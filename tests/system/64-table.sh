@@ -3,16 +3,17 @@
 # of its message, what the log says, and what stays unharmed.
 . "$(dirname "$0")/lib.sh"
 need_fuse
-for t in unshare; do
+for t in unshare mdb_load; do
 	command -v $t >/dev/null || skip "no $t"
 done
 mkdir "$W/rms" # a disk of its own, so that it can be full
 mount -t tmpfs -o size=64m,mode=700 none "$W/rms"
 tidy() { umount -l "$W/rms"; }
+cc -O1 -shared -fPIC -o "$W/smallmap.so" "$TOP/tests/system/smallmap.c"
 world
 # hosts to spare: each row that writes has an account of its own
 pids=()
-for i in {1..60}; do
+for i in {1..64}; do
 	[ $i -gt 16 ] || { host "a-$i" a1 & pids+=($!); }
 	host "b-$i" b1 & pids+=($!)
 done

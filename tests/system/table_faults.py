@@ -1,4 +1,5 @@
 """The set-ups and checks that faults.tsv names."""
+import contextlib
 import glob
 import json
 import os
@@ -7,6 +8,7 @@ import signal
 import socket
 import subprocess
 import time
+from pathlib import Path
 
 from faultproxy import Fault
 from table_world import (ENV, NODE, RMS, SERVER, W, Failed, alone, check, consent, item,
@@ -315,6 +317,28 @@ def full_disk(run, where, size):
 
 
 @setup
+def full_outbox(run):
+    """The same for the outbox; nor is there a free page in its file."""
+    full_disk(run, "outbox", "1m")
+    time.sleep(2)  # what the ledger has leaves the outbox
+    dump = ("VERSION=3\nformat=bytevalue\ndatabase=filler\ntype=btree\nHEADER=END\n"
+            " {:04x}\n {}\nDATA=END\n")
+    for i in range(300):
+        p = subprocess.run(["mdb_load", run.names["where"]], text=True, check=False,
+                           input=dump.format(i, "00" * 3000), stderr=subprocess.DEVNULL)
+        if p.returncode != 0:
+            return
+    raise Failed("the outbox is never full")
+
+
+@setup
+def small_map(run):
+    """No database is let grow; this home has read nothing of the ledger."""
+    shutil.rmtree(run.copy("ann") / "cli")
+    run.names["preload"] = str(W / "smallmap.so")
+
+
+@setup
 def full_registry(run):
     """
     The same for the mount's registry, and the patient decides about other
@@ -400,6 +424,49 @@ def clock_jumps(run, offset):
     stamp.write_text(offset + "\n")
     time.sleep(1)  # the gate looks every 200 ms
     run.mend(lambda: stamp.write_text("+0\n"))
+
+
+# ---- suspend ----
+
+@contextlib.contextmanager
+def _frozen(pids):
+    """As in a suspended machine: nobody runs, and nobody is told."""
+    old = Path("/sys/fs/cgroup/freezer")
+    top = (old if old.is_dir() else Path("/sys/fs/cgroup")) / f"consentfs-{os.getpid()}"
+    switch, on, off = ("freezer.state", "FROZEN", "THAWED") if old.is_dir() \
+        else ("cgroup.freeze", "1", "0")
+    top.mkdir()
+    for pid in pids:
+        (top / "cgroup.procs").write_text(str(pid))
+    (top / switch).write_text(on)
+    try:
+        yield
+    finally:
+        (top / switch).write_text(off)
+        for pid in pids:
+            (top.parent / "cgroup.procs").write_text(str(pid))
+        wait_for("the end of a group", lambda: top.rmdir() or True)
+
+
+@alone
+def suspended(run, seconds):
+    """
+    The mount's processes stand still for longer than a ledger is fresh, and
+    nobody answers when they go on.
+    """
+    home = run.spare("b")
+    with (home / "consent.conf").open("a") as f:
+        f.write(f"[mount]\nstale_open = {seconds}s\nstale_read = {seconds}s\n")
+    run.make_doc()
+    run.publish([run.doc], "--until", "1d")
+    at = run.mount(home, "-o", "direct_io")
+    run.names["doc"] = str(run.listed(at) / "report.pdf")
+    wait_for("an open", lambda: run.hold_open() or True)
+    pids = [run.names["pid"]] + [int(p) for p in sh("pgrep", "-P", run.names["pid"]).split()]
+    with _frozen(pids):
+        os.kill(_server_pid(), signal.SIGSTOP)
+        run.mend(lambda: os.kill(_server_pid(), signal.SIGCONT))
+        time.sleep(int(seconds) + 1)
 
 
 # ---- mount points, devices, two at once ----
