@@ -3,22 +3,13 @@
 # sign, they verify; blocks, transactions and data read alike; what is wrong
 # gets the status and error number of a real node.
 . "$(dirname "$0")/lib.sh"
-command -v npm >/dev/null || skip "no npm"
 
 say "the official clients, pinned, in the build directory"
-clients=$BUILD_DIR/clients
-lock=$TOP/tests/clients/package-lock.json
-if ! cmp -s "$lock" "$clients/installed"; then
-	rm -rf "$clients"
-	mkdir "$clients"
-	cp "$TOP"/tests/clients/package*.json "$clients"
-	(cd "$clients" && HOME=$(getent passwd "$(id -u)" | cut -d: -f6) \
-		npm_config_cache=$clients/cache npm ci --ignore-scripts \
-		--no-audit --no-fund --no-update-notifier) >"$W/npm.out" 2>&1 ||
-		skip "npm ci: $(grep -m1 -i error "$W/npm.out")"
-	rm -rf "$clients/cache"
-	cp "$lock" "$clients/installed"
-fi
+clients=$BUILD_DIR/clients made=0
+HOME=$(getent passwd "$(id -u)" | cut -d: -f6) "$TOP/tests/clients/build" "$clients" \
+	>"$W/npm.out" 2>&1 || made=$?
+[ $made != 77 ] || skip "$(tail -1 "$W/npm.out")"
+[ $made = 0 ] || fail "$(tail -5 "$W/npm.out")"
 export NODE_PATH=$clients/node_modules
 client() { # SCRIPT ARGUMENT...
 	node "$TOP/tests/clients/$1.js" "${@:2}" || fail "$1.js"
