@@ -29,6 +29,19 @@ consent_finding(struct consent_check *k, const char *what, const char *path)
 		printf("%s: %s\n", what, path);
 }
 
+/* A call that failed says nothing about the file. */
+static const char *
+what_is_wrong(enum err e)
+{
+	static const enum err content[] = { ERR_OK, ERR_FORMAT, ERR_FORGED,
+		ERR_TOOBIG, ERR_UNSUPPORTED, ERR_CORRUPT };
+
+	for (size_t i = 0; i < ARRAY_LEN(content); i++)
+		if (e == content[i])
+			return "damaged";
+	return e == ERR_NOTFOUND ? "missing" : "unreadable";
+}
+
 /* ---- directories ---- */
 
 static int
@@ -257,11 +270,7 @@ check_blob(struct consent_check *k, const char *dir, const struct blob_id *id,
 	k->blobs++;
 	if (e == ERR_OK && ID_EQ(&got, id))
 		return ERR_OK;
-	consent_finding(k,
-	    e == ERR_OK           ? "damaged" :
-		e == ERR_NOTFOUND ? "missing" :
-				    "unreadable",
-	    path);
+	consent_finding(k, what_is_wrong(e), path);
 	*good = false;
 	return ERR_OK;
 }
@@ -375,8 +384,7 @@ consent_copy_check(struct consent_check *k, const char *dir, const char *name,
 	if (e == ERR_OK && !ID_EQ(&id, &s.set))
 		e = ERR_FORMAT;
 	if (e) {
-		consent_finding(
-		    k, e == ERR_NOTFOUND ? "missing" : "damaged", path);
+		consent_finding(k, what_is_wrong(e), path);
 		*out_good = false;
 		return ERR_OK;
 	}

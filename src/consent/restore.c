@@ -128,8 +128,8 @@ report(const struct restoring *r)
 	if (r->damaged == 0)
 		return ERR_OK;
 	return err_say(ERR_CORRUPT,
-	    "%zu sets of the copy are damaged and "
-	    "were left out; take them from another copy",
+	    "%zu sets of the copy are damaged or could not be read and were "
+	    "left out; try again, or take them from another copy",
 	    r->damaged);
 }
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -178,6 +179,16 @@ home_card_save(struct home *h, const char *name, const struct rms_card *card)
 	return e == ERR_OK ? file_write(path, text.p, text.len, 0600) : e;
 }
 
+/* What cannot be looked at is not taken for absent. */
+static bool
+is_absent(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) != 0 &&
+	    (errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG);
+}
+
 enum err
 home_card_find(struct home *h, const char *what, struct rms_card *out)
 {
@@ -189,10 +200,10 @@ home_card_find(struct home *h, const char *what, struct rms_card *out)
 		path = card_path(h, what);
 		if (path == NULL)
 			return ERR_NOMEM;
-		if (access(path, R_OK) == 0)
+		if (!is_absent(path))
 			return read_card_file(h, path, out);
 	}
-	if (access(what, R_OK) == 0)
+	if (!is_absent(what))
 		return read_card_file(h, what, out);
 	/* tells an address apart */
 	if (rms_card_read(what, &h->rms_key, &h->chain, out) == ERR_FORMAT &&

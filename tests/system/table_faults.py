@@ -503,6 +503,31 @@ def card_changed(run):
     run.names["card"] = str(card)
 
 
+@setup
+def card_loop(run):
+    """Of a person who knows a card Loop that cannot be opened."""
+    (run.copy("b1") / "cards/Loop").symlink_to("Loop")
+
+
+@setup
+def copy_unreadable(run):
+    """A copy of a set of which the list cannot be opened."""
+    run.spare("a")
+    run.make_doc()
+    top = run.dir / "copy" / run.publish([run.doc])
+    (top / "blobs").mkdir(parents=True)
+    (top / "set.json").symlink_to("set.json")
+
+
+@setup
+def libcrypto_conf(run):
+    """libcrypto is configured to offer nothing: {conf}."""
+    run.copy("ann")
+    conf = run.names["conf"] = str(run.dir / "openssl.cnf")
+    Path(conf).write_text("openssl_conf = all\n[all]\nproviders = some\n[some]\nnull = null\n"
+                          "[null]\nactivate = 1\n")
+
+
 def _patient(run):
     """A patient of this row's own, {patient}, and the first card, {first}."""
     home = run.dir / "patient"
