@@ -10,6 +10,7 @@
 
 #define TX_OVERHEAD 512
 #define RECENT_MS   3600000
+#define AHEAD_MS    600000 /* that a block which nobody signed may be ahead */
 #define BATCH_BYTES (4 << 20) /* of old blocks that are given at once */
 
 static enum err
@@ -61,6 +62,20 @@ due(const struct ledger_follower *f)
 	return f->nheld < f->final_depth ? 0 : f->nheld - f->final_depth + 1;
 }
 
+/* Until the time of a block that was believed has come nothing is fresh. */
+static enum err
+check_time(const struct ledger_follower *f, const struct ledger_block *b)
+{
+	int64_t ahead = b->time - clock_wall_ms();
+
+	if (f->node->has_generator || ahead <= AHEAD_MS)
+		return ERR_OK;
+	return err_say(ERR_FORMAT,
+	    "block %llu is %lld minutes ahead of this machine's clock; is the "
+	    "clock right, and the node's?",
+	    (unsigned long long)b->height, (long long)(ahead / 60000));
+}
+
 /* ${b} continues ${at}. */
 static enum err
 check_link(struct ledger_follower *f, const struct ledger_mark *at,
@@ -82,7 +97,7 @@ check_link(struct ledger_follower *f, const struct ledger_mark *at,
 		return err_say(ERR_FORMAT,
 		    "block %llu is older than the one before",
 		    (unsigned long long)b->height);
-	return ERR_OK;
+	return check_time(f, b);
 }
 
 static enum err

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "ledger_test_sink.h"
 
+#include <string.h>
+
 #include "base/clock.h"
 
 /* ---- chains that hold ---- */
@@ -96,6 +98,22 @@ START_TEST(trusted_time)
 	fake_block(f, NULL, 0, clock_wall_ms() + 7200000);
 	OK(ledger_follow_step(follower));
 	ck_assert_int_ge(head().age_ms, 0);
+}
+END_TEST
+
+/* But not if anybody could have said it; a better block ends it. */
+START_TEST(unsigned_and_ahead)
+{
+	follow(1, false);
+	fake_block(f, NULL, 0, clock_wall_ms() + 660000);
+	FAILS(ERR_FORMAT, ledger_follow_step(follower));
+	ck_assert_ptr_nonnull(strstr(head().why, "ahead of this machine's"));
+	ck_assert_uint_eq(sink.height, 1);
+	fake_cut(f, 1);
+	fake_block(f, NULL, 0, clock_wall_ms() + 500000);
+	OK(ledger_follow_step(follower));
+	ck_assert_uint_eq(sink.height, 2);
+	ck_assert_int_lt(head().age_ms, 5000);
 }
 END_TEST
 
@@ -273,6 +291,7 @@ follow_tests(void)
 	tcase_add_test(t, depth_three);
 	tcase_add_test(t, replaced_tip);
 	tcase_add_test(t, trusted_time);
+	tcase_add_test(t, unsigned_and_ahead);
 	tcase_add_test(t, old_head);
 	tcase_add_test(t, restart);
 	tcase_add_test(t, pool);
