@@ -62,8 +62,9 @@ send_inquiry(struct consent *c, const struct rms_card *card, struct event *e)
 	err = home_event(c->home, d, e, &to, NULL, NULL, NULL);
 	if (err == ERR_OK)
 		err = home_commit(c->home, TAKE(d), &tx);
-	return err == ERR_OK ? home_wait_final(c->home, &tx, CONSENT_FINAL_MS) :
-			       err;
+	return err == ERR_OK ?
+	    home_wait_final(c->home, &tx, home_conf(c->home)->final_wait) :
+	    err;
 }
 
 enum err

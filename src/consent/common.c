@@ -126,8 +126,9 @@ consent_send(struct consent *c, const struct event *e, const struct home_to *to,
 		err = home_event(c->home, d, e, to, NULL, NULL, out_id);
 	if (err == ERR_OK)
 		err = home_commit(c->home, TAKE(d), &tx);
-	return err == ERR_OK ? home_wait_final(c->home, &tx, CONSENT_FINAL_MS) :
-			       err;
+	return err == ERR_OK ?
+	    home_wait_final(c->home, &tx, home_conf(c->home)->final_wait) :
+	    err;
 }
 
 void

@@ -16,7 +16,7 @@
 #include "jail/jail.h"
 
 #define CONSENT_MAX_OPTS 24
-#define CONSENT_FINAL_MS 30000 /* how long a command waits for the ledger */
+#define CONSENT_WAIT_MS  30000 /* how long a command waits for services */
 
 struct consent {
 	const char *home_dir;

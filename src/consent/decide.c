@@ -279,8 +279,9 @@ send_decision(struct consent *c, const struct rms_card *card, struct event *e,
 	if (err == ERR_OK)
 		err = home_commit(c->home, TAKE(draft), &tx);
 	out->accepted = clock_wall_ms();
-	return err == ERR_OK ? home_wait_final(c->home, &tx, CONSENT_FINAL_MS) :
-			       err;
+	return err == ERR_OK ?
+	    home_wait_final(c->home, &tx, home_conf(c->home)->final_wait) :
+	    err;
 }
 
 static enum err

@@ -102,7 +102,7 @@ static enum err
 open_doc(struct getting *x, uint32_t number, struct gate_doc **out)
 {
 	const struct gate_who who = { .login = x->login, .app = "consent" };
-	int64_t end = clock_boot_ms() + CONSENT_FINAL_MS;
+	int64_t end = clock_boot_ms() + CONSENT_WAIT_MS;
 	struct wait w = WAIT_INIT;
 
 	for (;;) {
@@ -120,7 +120,7 @@ open_doc(struct getting *x, uint32_t number, struct gate_doc **out)
 static enum err
 fetch(struct gate_doc *d, uint64_t off, size_t n)
 {
-	int64_t end = clock_boot_ms() + CONSENT_FINAL_MS;
+	int64_t end = clock_boot_ms() + CONSENT_WAIT_MS;
 	struct wait w = WAIT_INIT;
 
 	for (;;) {
@@ -236,7 +236,7 @@ look(struct gate *g, const struct event_id *id)
 static enum err
 find_set(struct getting *x, const struct event_id *id)
 {
-	int64_t end = clock_boot_ms() + CONSENT_FINAL_MS;
+	int64_t end = clock_boot_ms() + CONSENT_WAIT_MS;
 
 	while ((x->set = look(x->g, id)) == NULL) {
 		if (clock_boot_ms() >= end)

@@ -195,7 +195,7 @@ commit(struct publishing *p)
 static enum err
 wait_final(struct publishing *p)
 {
-	int64_t end = clock_boot_ms() + CONSENT_FINAL_MS;
+	int64_t end = clock_boot_ms() + home_conf(p->c->home)->final_wait;
 	struct home *h = p->c->home;
 
 	for (;;) {
@@ -227,7 +227,7 @@ finish(struct publishing *p)
 
 	if (e == ERR_OK)
 		e = consent_put_record(
-		    home_rms(p->c->home), &p->spool.set, &p->spool.record);
+		    p->c->home, &p->spool.set, &p->spool.record);
 	return e ? e : consent_spool_finish(&p->spool);
 }
 

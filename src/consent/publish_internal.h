@@ -92,7 +92,7 @@ enum err consent_upload(struct rms_client *rms, const struct consent_blob *b,
     size_t n, uint64_t *out_sent) must_check;
 
 /* Put a key record as soon as the RMS knows its set as final. */
-enum err consent_put_record(struct rms_client *rms, const struct event_id *set,
+enum err consent_put_record(struct home *h, const struct event_id *set,
     const struct rms_record *record) must_check;
 
 /* ---- publish_spool.c: a publishing that may be cut off ---- */

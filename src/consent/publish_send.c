@@ -228,13 +228,13 @@ consent_upload(struct rms_client *rms, const struct consent_blob *b, size_t n,
 
 /* The RMS may be a little behind with the ledger. */
 enum err
-consent_put_record(struct rms_client *rms, const struct event_id *set,
-    const struct rms_record *record)
+consent_put_record(
+    struct home *h, const struct event_id *set, const struct rms_record *record)
 {
-	int64_t end = clock_boot_ms() + CONSENT_FINAL_MS;
+	int64_t end = clock_boot_ms() + home_conf(h)->final_wait;
 
 	for (;;) {
-		enum err e = rms_put_record(rms, set, record);
+		enum err e = rms_put_record(home_rms(h), set, record);
 
 		if ((e != ERR_PENDING && e != ERR_NOTFOUND && e != ERR_BUSY) ||
 		    clock_boot_ms() >= end)

@@ -82,7 +82,7 @@ restore_set(struct restoring *r, const struct consent_copy_set *s)
 		r->foreign++;
 		return ERR_OK;
 	}
-	e = consent_put_record(home_rms(r->c->home), &s->set, &s->record);
+	e = consent_put_record(r->c->home, &s->set, &s->record);
 	if (e != ERR_FORGED)
 		return e;
 	consent_finding(&r->k, "the key record is damaged", s->dir);

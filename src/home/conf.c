@@ -36,6 +36,8 @@ const struct conf_item home_items[] = {
 	    100000000000, "a node that asks for more is not paid" },
 	{ "ledger", "poll", CONF_TIME, AT(poll), "5s", 50, 60000,
 	    "longest wait between two looks at the node" },
+	{ "ledger", "final_wait", CONF_TIME, AT(final_wait), "30s", 1000,
+	    3600000, "how long a command waits until what it sent is final" },
 	{ "ledger", "ca", CONF_TEXT, AT(node_ca), NULL, 0, 0,
 	    "PEM file of the authority of the node's certificate" },
 	{ "ledger", "pin", CONF_TEXT, AT(node_pin), NULL, 0, 0,

@@ -38,7 +38,7 @@ struct home_conf {
 	/* [ledger] */
 	char *dialect, *node, *chain, *generator, *node_ca, *node_pin;
 	char *api_key_file, *token_file;
-	int64_t final_depth, tx_version, fee, fee_max, poll;
+	int64_t final_depth, final_wait, tx_version, fee, fee_max, poll;
 	/* [rms] */
 	char *rms_url, *rms_key, *rms_ca, *rms_pin;
 	/* [mount] */

@@ -15,6 +15,11 @@ sed -i '$d' "$W/a1/consent.conf"
 must_fail 3 consent --home "$W/ann" grant --to "Nobody" --until 1d
 must_fail 2 consent --home "$W/ann" grant --to "Clinic B" --until never
 must_fail 2 consent --home "$W/ann" grant --until 1d
+cp "$W/ann/consent.conf" "$W/conf"
+sed -i "/^final_/d; s/^chain = .*/&\nfinal_depth = 1000\nfinal_wait = 1s/" "$W/ann/consent.conf"
+must_fail 7 timeout 25 "$BUILD_DIR/consent" --home "$W/ann" exclude --to "Clinic B" # no 30 s
+grep -q 'not yet on the ledger' "$W/out"
+cp "$W/conf" "$W/ann/consent.conf"
 consent --help | grep -q publish
 consent publish --help | grep -q -- --title
 consent --version | grep -q consentfs
