@@ -592,6 +592,32 @@ clinic_forked(void)
 	return head.error == ERR_FORK;
 }
 
+static bool
+holds(const struct event_id *what, bool *out_final)
+{
+	CLEANUP_EVENT struct registry_event ev = { 0 };
+	enum err e = registry_get(cl.reg, what, &ev);
+
+	if (e != ERR_OK && e != ERR_NOTFOUND)
+		sim_fail("the registry of the clinic: %s", err_detail(e));
+	*out_final = ev.final;
+	return e == ERR_OK;
+}
+
+bool
+clinic_has(size_t d)
+{
+	const struct event_decision *is = &deed[d].ev.d;
+	bool final;
+
+	if (!holds(&deed[d].ev.src.id, &final))
+		return false;
+	return final ||
+	    (deed[d].ev.kind == DECIDES && is->effect != EVENT_GRANT &&
+		is->effect != EVENT_REINSTATE &&
+		(!is->has_delegation || holds(&is->delegation, &final)));
+}
+
 uint64_t
 waiting(void)
 {

@@ -2,9 +2,9 @@
 /*
  * Random histories, and what must hold in each of them:
  *
- *  - the clinic permits no open that is denied by all that the nodes have had
- *    for longer than the bound of staleness, and no read that is for longer
- *    than that of open files;
+ *  - the clinic permits no open that is denied by what it has seen, or by all
+ *    that the nodes have had for longer than the bound of staleness, and no
+ * read that is for longer than that of open files;
  *  - when all is quiet again it decides as one who knows all, and nothing
  *    waits;
  *  - each inquiry is on the ledger once.
@@ -117,13 +117,25 @@ find_place(struct ev *e, size_t i)
 	    clock_wall_ms() - net.now + net_seen(i);
 }
 
+static bool clinic_saw[EVENTS]; /* ever */
+
+static void
+note_seen(void)
+{
+	for (size_t i = 0; i < ndeeds; i++)
+		clinic_saw[i] = clinic_saw[i] || clinic_has(i);
+}
+
 #define EVER INT64_MAX
 
+/* The clinic forgets nothing, whatever becomes of it or of the nodes. */
 static bool
 is_known(size_t i, int64_t cut)
 {
 	int64_t since = net_since(ANY, i);
 
+	if (clinic_saw[i])
+		return true;
 	return cut == EVER ? net_seen(i) > 0 : since > 0 && since <= cut;
 }
 
@@ -205,6 +217,7 @@ look(void)
 	bool knows, opens, reads;
 	int64_t by;
 
+	note_seen();
 	knows = knowing(EVER);
 	opens = clinic_permits(OPEN_MS, &why);
 	reads = clinic_permits(READ_MS, &why);
@@ -382,6 +395,7 @@ history(uint64_t s)
 	net.faults = story_chance(70);
 	net.deep = story_chance(10);
 	memset(was_final, 0, sizeof(was_final));
+	memset(clinic_saw, 0, sizeof(clinic_saw));
 	actors_begin();
 	for (int i = 0; i < STEPS; i++)
 		step();

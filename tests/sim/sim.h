@@ -132,6 +132,8 @@ void act_reinstall_clinic(void);
 
 bool clinic_permits(int64_t bound, enum policy_why *out_why);
 bool clinic_forked(void);
+/* Whether it holds deed ${d}, so that it counts: final, or it narrows. */
+bool clinic_has(size_t d);
 uint64_t waiting(void);
 /* Each item must be on the ledger once. */
 void check_items(void);
