@@ -123,6 +123,7 @@ struct ledger_node {
 	bool met;        /* atomic: after a handshake */
 	int64_t no_wait; /* atomic: until then it has no long poll */
 	int64_t no_seq;  /* atomic: until then it has no ranges of blocks */
+	int64_t away;    /* atomic: until then nobody need wait for it */
 
 	/* several nodes: these, and nothing above but the rules */
 	size_t npeers, current; /* current: atomic */
@@ -159,6 +160,9 @@ enum err ledger_node_call(struct ledger_node *n, const struct ledger_ask *ask,
 
 /* Which of several answered last. */
 size_t ledger_node_current(const struct ledger_node *n);
+
+/* Who is sent a thing for the ${turn}th time (0: whoever answers), in turn. */
+struct ledger_node *ledger_node_turn(struct ledger_node *n, unsigned turn);
 
 /* Ask ${peer} first from now on. */
 void ledger_node_use(struct ledger_node *n, const struct ledger_node *peer);
@@ -343,10 +347,7 @@ struct ledger_follower {
 	volatile bool stop, kicked; /* written atomically */
 };
 
-/*
- * Give the pool of ${n} to the sink.  ${unread}: it is too big to be read,
- * which was said.
- */
+/* Give the pool of ${n} to the sink.  ${unread}: it was said to be too big. */
 enum err ledger_follow_pool(
     struct ledger_follower *f, struct ledger_node *n, bool *unread) must_check;
 
@@ -413,8 +414,8 @@ void ledger_watch_judge(struct ledger_follower *f, struct ledger_head *out);
 
 struct ledger_attempt { /* what this process knows of a waiting row */
 	uint64_t seq;
-	int64_t next; /* boot time at which to send (again) */
-	unsigned fails;
+	int64_t next;         /* boot time at which to send (again) */
+	unsigned fails, sent; /* how often */
 	bool with_node, seen;
 };
 

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "ledger/ledger_internal.h"
 
+#include "base/clock.h"
 #include "base/log.h"
+
+#define AWAY_MS 60000
 
 /*
  * Strings may hold NUL: anybody can put such a transaction into a chain, and it
@@ -150,6 +153,9 @@ call_one(struct ledger_node *n, const struct ledger_ask *ask,
 	CLEANUP_ANSWER struct http_answer a = { 0 };
 	enum err e = exchange(n, ask, &a);
 
+	__atomic_store_n(&n->away,
+	    ledger_node_away(e) ? clock_boot_ms() + AWAY_MS : 0,
+	    __ATOMIC_RELAXED);
 	*told = (struct ledger_told){ .status = e ? 0 : a.status };
 	return e ? e : judge(n, ask, &a, told, out);
 }
@@ -164,6 +170,21 @@ size_t
 ledger_node_current(const struct ledger_node *n)
 {
 	return __atomic_load_n(&n->current, __ATOMIC_RELAXED);
+}
+
+struct ledger_node *
+ledger_node_turn(struct ledger_node *n, unsigned turn)
+{
+	size_t k = ledger_node_current(n) + turn;
+	struct ledger_node *p;
+
+	if (n->npeers == 0 || k % n->npeers == ledger_node_current(n))
+		return n;
+	p = n->peer[k % n->npeers];
+	return ledger_node_met(p) &&
+		clock_boot_ms() >= __atomic_load_n(&p->away, __ATOMIC_RELAXED) ?
+	    p :
+	    n;
 }
 
 void

@@ -188,14 +188,29 @@ refused(struct ledger_outbox *o, struct ledger_node *node, const struct due *d,
 	}
 }
 
+/* What one of several nodes took and forgot, another gets the next time. */
+static enum err
+send_by_turn(struct ledger_outbox *o, struct ledger_node *node, struct due *d,
+    struct ledger_attempt *a, const struct ledger_refusal **out)
+{
+	struct ledger_node *by = ledger_node_turn(node, a->sent);
+	enum err e = ledger_node_send(
+	    by, buf_text(&d->json), &d->id, &o->stop, out);
+
+	if (e && e != ERR_NODE && by != node)
+		e = ledger_node_send(
+		    node, buf_text(&d->json), &d->id, &o->stop, out);
+	a->sent += e == ERR_OK || e == ERR_NODE;
+	return e;
+}
+
 /* ${out_all}: so would be all others. */
 static enum err
 send_one(struct ledger_outbox *o, struct ledger_node *node, struct due *d,
     struct ledger_attempt *a, bool *out_all)
 {
 	const struct ledger_refusal *why;
-	enum err e = ledger_node_send(
-	    node, buf_text(&d->json), &d->id, &o->stop, &why);
+	enum err e = send_by_turn(o, node, d, a, &why);
 
 	*out_all = e != ERR_NODE || why->fate == LEDGER_SETUP;
 	if (e == ERR_OK) {

@@ -284,6 +284,40 @@ START_TEST(wait_of_each)
 }
 END_TEST
 
+/* One takes transactions and forgets them: the other gets them, too. */
+START_TEST(by_turn)
+{
+	const struct ledger_node_opts o = { 0 };
+	CLEANUP(seal_identity_free) struct seal_identity *me = test_id("me");
+	const struct ledger_outbox_opts p = {
+		.dir = home, .id = me, .chain = a->chain, .version = 2
+	};
+	CLEANUP(ledger_outbox_close) struct ledger_outbox *box = NULL;
+
+	twins();
+	OK(make(o, url_of(a, b)));
+	OK(ledger_node_handshake(node));
+	OK(ledger_outbox_open(&p, &box));
+	keep(box, 1);
+	OK(ledger_outbox_send(box, node));
+	ck_assert_uint_eq(a->nbodies, 1);
+	ck_assert_uint_eq(b->nbodies, 0);
+	ledger_outbox_again(box);
+	OK(ledger_outbox_send(box, node));
+	ck_assert_uint_eq(a->nbodies, 1);
+	ck_assert_uint_eq(b->nbodies, 1);
+	ck_assert_str_eq(a->body[0], b->body[0]);
+	ledger_outbox_again(box);
+	OK(ledger_outbox_send(box, node));
+	ck_assert_uint_eq(a->nbodies, 2);
+	fake_down(b); /* its turn, and nobody waits for it */
+	ledger_outbox_again(box);
+	OK(ledger_outbox_send(box, node));
+	ck_assert_uint_eq(a->nbodies, 3);
+	fake_up(b);
+}
+END_TEST
+
 TCase *
 peers_tests(void)
 {
@@ -299,5 +333,6 @@ peers_tests(void)
 	tcase_add_test(t, generators);
 	tcase_add_test(t, fee_rule);
 	tcase_add_test(t, fee_paid);
+	tcase_add_test(t, by_turn);
 	return t;
 }
