@@ -314,6 +314,21 @@ measure(const struct bench *b)
 	node_close(n);
 }
 
+/* How many pages a look reads, which no other load changes. */
+static void
+depths(const struct bench *b)
+{
+	char command[400];
+
+	(void)snprintf(command, sizeof(command),
+	    "mdb_stat -a '%s' | awk '/^Status of [a-z]/ {t = $3} "
+	    "/Tree depth/ && t != \"\" {printf \" %%s %%s\", t, $3} "
+	    "END {print \"\"}' | sed 's/^/  depth of trees:/'",
+	    b->dir);
+	if (system(command) != 0)
+		fprintf(stderr, "no mdb_stat: depths are not known\n");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -338,6 +353,7 @@ main(int argc, char **argv)
 		fprintf(stderr, "filled to %" PRIu64 " in %.0f s\n", b.filled,
 		    (double)(now_us() - start) / 1e6);
 		measure(&b);
+		depths(&b);
 	}
 	http_client_free(b.http);
 	seal_identity_free(b.key);
