@@ -100,6 +100,9 @@ for i in $(seq 20); do
 	opens || failed=$((failed + 1))
 	sleep 0.3
 done
+begun=$(date +%s%N)
+[ "$(states)" = "OK STALE" ] || fail "status: $(states)"
+figure "status with a silent second node: $((($(date +%s%N) - begun) / 1000000)) ms"
 behave second
 [ $failed = 0 ] || fail "$failed of 20 opens failed"
 figure "opens that a silent second node delayed: failed 0 of 20"
