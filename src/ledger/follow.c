@@ -52,14 +52,31 @@ check_first(const struct ledger_follower *f, const struct ledger_block *b)
 	    TEXT58(&chain));
 }
 
+/* The id of held block ${i} is signed: its own, or what the next refers to. */
+static bool
+is_sure(const struct ledger_follower *f, unsigned i)
+{
+	const struct ledger_held *h = &f->held[i];
+
+	return h->at.proved || h->at.height == 1 ||
+	    (i + 1 < f->nheld && h[1].at.proved);
+}
+
 /*
- * How many of the held blocks are final: enough verified ones stand on them.
- * The height that the node claims proves nothing.
+ * How many of the held blocks are final: enough verified ones stand on them,
+ * and the last of them is surely in the chain, lest a node that makes blocks
+ * up, which nobody can check, leads where no other node is.  The height that
+ * the node claims proves nothing.
  */
 static unsigned
 due(const struct ledger_follower *f)
 {
-	return f->nheld < f->final_depth ? 0 : f->nheld - f->final_depth + 1;
+	unsigned n = f->nheld < f->final_depth ? 0 :
+						 f->nheld - f->final_depth + 1;
+
+	while (n > 0 && !is_sure(f, n - 1))
+		n--;
+	return n;
 }
 
 /* Until the time of a block that was believed has come nothing is fresh. */
@@ -231,6 +248,29 @@ bytes_of(const struct ledger_block *b)
 	return n;
 }
 
+/* For one more; they are many only where nobody can check them. */
+static enum err
+make_place(struct ledger_follower *f)
+{
+	size_t more = 2 * f->places;
+	struct ledger_held *held;
+
+	if (f->nheld < f->places)
+		return ERR_OK;
+	if (f->nheld >= LEDGER_UNPROVED)
+		return err_say(ERR_UNSUPPORTED,
+		    "%u blocks in a row, to %llu, hold what is not known "
+		    "here, so that their signatures cannot be checked; "
+		    "without 'generator' they are the node's word",
+		    f->nheld, (unsigned long long)f->tip);
+	held = realloc(f->held, more * sizeof(*held));
+	if (held == NULL)
+		return ERR_NOMEM;
+	f->held = held;
+	f->places = more;
+	return ERR_OK;
+}
+
 static enum err
 take_block(struct ledger_follower *f, const json_t *j, struct ledger_mark *at)
 {
@@ -241,12 +281,15 @@ take_block(struct ledger_follower *f, const json_t *j, struct ledger_mark *at)
 		e = check_link(f, at, b);
 	if (e)
 		return e;
+	e = make_place(f);
+	if (e)
+		return e;
 	*at = (struct ledger_mark){ b->height, b->id, b->time, b->proved };
 	f->held[f->nheld] = (struct ledger_held){ .at = *at,
 		.bytes = bytes_of(b) };
 	f->held_bytes += f->held[f->nheld].bytes;
 	f->held[f->nheld++].full = TAKE(b);
-	if (is_recent(at) || due(f) == LEDGER_BATCH ||
+	if (is_recent(at) || due(f) >= LEDGER_BATCH ||
 	    f->held_bytes > BATCH_BYTES)
 		e = give_final(f);
 	return e ? e : make_room(f);

@@ -25,7 +25,8 @@ ledger_follow_new(
 	f->final_depth = opts->final_depth ? opts->final_depth : 1;
 	f->poll_ms = opts->poll_ms > 0 ? opts->poll_ms : 1000;
 	f->error = ERR_STALE;
-	f->held = calloc(f->final_depth + LEDGER_BATCH, sizeof(*f->held));
+	f->places = f->final_depth + LEDGER_BATCH;
+	f->held = calloc(f->places, sizeof(*f->held));
 	if (f->held == NULL)
 		return ERR_NOMEM;
 	*out = TAKE(f);

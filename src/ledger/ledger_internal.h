@@ -16,6 +16,7 @@
 #define LEDGER_ANSWER        (1 << 20)  /* bytes of an answer */
 #define LEDGER_BLOCKS_ANSWER (8 << 20)  /* of one with blocks or the pool */
 #define LEDGER_RANGE         20         /* blocks fetched at once */
+#define LEDGER_UNPROVED      50000      /* blocks that cannot be checked */
 #define LEDGER_BATCH         100        /* old blocks given at once */
 #define LEDGER_HELD          (32 << 20) /* bytes of blocks not final */
 #define LEDGER_MAX_DEPTH     1000
@@ -322,9 +323,11 @@ struct ledger_follower {
 	struct ledger_mark sure;  /* the newest proved one up to there */
 	struct ledger_mark ahead; /* shown to a sink that has no room */
 	uint64_t tip;             /* the node's height in the newest round */
-	struct ledger_held *held; /* on base, in order; final_depth - 1, and
-				   * in a round LEDGER_BATCH more */
+	struct ledger_held *held; /* on base, in order; final_depth - 1, in a
+				   * round LEDGER_BATCH more, and what nobody
+				   * can check */
 	unsigned nheld;
+	size_t places; /* of held */
 	size_t held_bytes;
 	bool pool_unread; /* that the pool is too big was said */
 	bool unproved;    /* the newest block */
