@@ -10,9 +10,10 @@
 #include "consent/publish_internal.h"
 #include "gate/gate.h"
 
-#define PIECE    SEAL_SPAN
-#define LOOK_MS  50
-#define STALE_MS 1000 /* each refused try is recorded: do not hurry */
+#define PIECE       SEAL_SPAN
+#define LOOK_MS     50
+#define PATIENCE_MS 3000 /* with what may pass by itself */
+#define STALE_MS    1000 /* each refused try is recorded: do not hurry */
 
 const struct opt consent_get_opts[] = {
 	{ "to", "DIR", "a new folder (default: the set's name, here)", false },
@@ -236,10 +237,16 @@ look(struct gate *g, const struct event_id *id)
 static enum err
 find_set(struct getting *x, const struct event_id *id)
 {
-	int64_t end = clock_boot_ms() + CONSENT_WAIT_MS;
+	int64_t began = clock_boot_ms();
 
 	while ((x->set = look(x->g, id)) == NULL) {
-		if (clock_boot_ms() >= end)
+		int64_t waited = clock_boot_ms() - began;
+		enum err e = waited < PATIENCE_MS ? ERR_OK :
+						    gate_unlisted(x->g);
+
+		if (e != ERR_OK)
+			return e;
+		if (waited >= CONSENT_WAIT_MS)
 			return err_say(ERR_NOTFOUND,
 			    "no set %s that may be "
 			    "listed here; see 'consent sets'",

@@ -47,22 +47,34 @@ parent_of(const char *path)
 	return strndup(path, slash == path ? 1 : (size_t)(slash - path));
 }
 
+static enum err
+failed(const struct consent_folder *f, const char *what)
+{
+	return err_say(err_from_errno(errno), "cannot %s '%s': %s", what,
+	    f->part, strerror(errno));
+}
+
 /* What is there must be ours alone: others may write beside it. */
 static enum err
 take_over(struct consent_folder *f)
 {
 	CLEANUP_FD int fd = open(
 	    f->part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	bool other = fd < 0 && (errno == ELOOP || errno == ENOTDIR);
 	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st) != 0 || st.st_uid != geteuid() ||
-	    (st.st_mode & 077) != 0)
+	if (!other && (fd < 0 || fstat(fd, &st) != 0))
+		return failed(f, "open");
+	if (other || st.st_uid != geteuid() || (st.st_mode & 077) != 0)
 		return err_say(ERR_EXISTS,
 		    "'%s' is not a folder of an earlier run; remove it",
 		    f->part);
 	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
-		return err_say(ERR_BUSY,
-		    "another command fetches this set into '%s'", f->parent);
+		return errno != EWOULDBLOCK ?
+		    failed(f, "lock") :
+		    err_say(ERR_BUSY,
+			"another command fetches this set into '%s'",
+			f->parent);
 	f->fd = fd;
 	fd = -1;
 	return ERR_OK;

@@ -122,6 +122,13 @@ void gate_catalog_free(const struct gate_catalog *c);
 DEFINE_CLEANUP(const struct gate_catalog *, gate_catalog_free);
 
 /**
+ * gate_unlisted(g):
+ * Say what keeps a set that is on the ledger out of the newest catalogue.
+ * Errors: those of asking the RMS; OK: nothing, as far as is known.
+ */
+enum err gate_unlisted(struct gate *g) must_check;
+
+/**
  * gate_set_ref(s), gate_set_free(s):
  * Keep a set beyond its catalogue.
  */

@@ -135,6 +135,8 @@ struct gate {
 	pthread_mutex_t sets_lock;
 	pthread_cond_t sets_cond;
 	bool sets_dirty;                    /* sets_lock */
+	enum err unlisted;                  /* sets_lock; see gate_unlisted() */
+	char unlisted_why[256];             /* sets_lock */
 	const struct gate_catalog *catalog; /* sets_lock */
 	struct gate_set_full **set;         /* sets_lock; all known ones */
 	size_t nsets, cap_sets;             /* sets_lock */

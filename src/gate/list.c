@@ -291,6 +291,30 @@ load_new(struct gate *g)
 	return e == ERR_OK ? all : e;
 }
 
+/* A set that the RMS has not yet is being published. */
+static void
+say_unlisted(struct gate *g, enum err e)
+{
+	pthread_mutex_lock(&g->sets_lock);
+	g->unlisted = e == ERR_NOTFOUND ? ERR_OK : e;
+	(void)snprintf(
+	    g->unlisted_why, sizeof(g->unlisted_why), "%s", err_detail(e));
+	pthread_mutex_unlock(&g->sets_lock);
+}
+
+enum err
+gate_unlisted(struct gate *g)
+{
+	enum err e;
+
+	pthread_mutex_lock(&g->sets_lock);
+	e = g->unlisted;
+	if (e != ERR_OK)
+		e = err_say(e, "%s", g->unlisted_why);
+	pthread_mutex_unlock(&g->sets_lock);
+	return e;
+}
+
 /* ---- the thread ---- */
 
 static int64_t
@@ -345,6 +369,7 @@ refresh(struct gate *g)
 	loaded = load_new(g);
 	if (made == ERR_OK)
 		made = gate_catalog_make(g);
+	say_unlisted(g, loaded);
 	return a.e != ERR_OK ? a.e : loaded != ERR_OK ? loaded : made;
 }
 

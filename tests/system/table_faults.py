@@ -160,17 +160,15 @@ def _without(path, key):
 
 # ---- peers ----
 
-def _point(run, of, key, value):
-    """Let ${key} of a copy of a home name another peer."""
-    path = run.copy(of) / "consent.conf"
+def _point(home, key, value):
+    """Let ${key} of a home name another peer."""
+    path = home / "consent.conf"
     text = path.read_text().splitlines(True)
     path.write_text("".join(f"{key} = {value}\n" if s.startswith(f"{key} =") else s
                             for s in text))
 
 
-@setup
-def peer(run, which, mode):
-    """The node, or the RMS (url), answers in this way only."""
+def _peer_url(run, mode):
     if mode == "down":
         url = "http://127.0.0.1:1"
     else:
@@ -178,7 +176,21 @@ def peer(run, which, mode):
         run.undo.append(fault.close)
         url = fault.url
     run.names["peer"] = url
-    _point(run, "ann", which, url)
+    return url
+
+
+@setup
+def peer(run, which, mode):
+    """The node, or the RMS (url), answers in this way only."""
+    _point(run.copy("ann"), which, _peer_url(run, mode))
+
+
+@setup
+def new_set_and_peer(run, which, mode):
+    """As before, and there is a set that the home has not seen."""
+    run.make_doc()
+    run.publish([run.doc])
+    _point(run.copy("ann"), which, _peer_url(run, mode))
 
 
 @setup
@@ -187,7 +199,7 @@ def other_peer(run, key, of="ann"):
     value = run.names["other"] = item(W / "other/client.conf", key)
     of_node = "other" if key == "node" else "rms"
     run.names["chain"] = item(W / of_node / "client.conf", "chain")
-    _point(run, of, key, value)
+    _point(run.copy(of), key, value)
 
 
 @setup
