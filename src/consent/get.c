@@ -78,6 +78,7 @@ on_dark(void *ctx, const struct event_id *set)
 
 struct getting {
 	struct gate *g;
+	struct event_id id;
 	const struct gate_set *set;
 	const char *login;
 	struct consent_folder folder;
@@ -235,11 +236,11 @@ look(struct gate *g, const struct event_id *id)
 }
 
 static enum err
-find_set(struct getting *x, const struct event_id *id)
+find_set(struct getting *x)
 {
 	int64_t began = clock_boot_ms();
 
-	while ((x->set = look(x->g, id)) == NULL) {
+	while ((x->set = look(x->g, &x->id)) == NULL) {
 		int64_t waited = clock_boot_ms() - began;
 		enum err e = waited < PATIENCE_MS ? ERR_OK :
 						    gate_unlisted(x->g);
@@ -250,7 +251,7 @@ find_set(struct getting *x, const struct event_id *id)
 			return err_say(ERR_NOTFOUND,
 			    "no set %s that may be "
 			    "listed here; see 'consent sets'",
-			    TEXT58(id));
+			    TEXT58(&x->id));
 		clock_sleep_ms(LOOK_MS);
 	}
 	return ERR_OK;
@@ -300,13 +301,13 @@ get(struct consent *c, struct getting *x)
 		.ask = consent_passphrase,
 		.ask_ctx = c,
 		.changed = on_changed,
-		.dark = on_dark };
-	struct event_id id;
+		.dark = on_dark,
+		.only = &x->id };
 	enum err e;
 
 	if (what == NULL)
 		return ERR_INVAL;
-	if (text58_read(what, id.b, sizeof(id.b)) != ERR_OK)
+	if (text58_read(what, x->id.b, sizeof(x->id.b)) != ERR_OK)
 		return err_say(ERR_INVAL, "'%s' is no set id", what);
 	if (x->piece == NULL)
 		return ERR_NOMEM;
@@ -317,9 +318,10 @@ get(struct consent *c, struct getting *x)
 		    "this home is mounted: copy the set from "
 		    "the mount, or unmount it first");
 	if (e == ERR_OK)
-		e = consent_folder_begin(&x->folder, consent_opt(c, "to"), &id);
+		e = consent_folder_begin(
+		    &x->folder, consent_opt(c, "to"), &x->id);
 	if (e || (e = enter(c, x)) || (e = gate_start(x->g)) ||
-	    (e = find_set(x, &id)))
+	    (e = find_set(x)))
 		return e;
 	return get_all(c, x);
 }

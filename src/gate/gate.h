@@ -31,6 +31,7 @@ struct gate_opts {
 	void *ask_ctx;
 	const char *login; /* the practitioner whom the mount serves */
 	bool ciphertext;   /* no plaintext is released at all */
+	const struct event_id *only; /* the one set to list; NULL: all */
 
 	/* The catalogue changed: gate_catalog() gives the new one. */
 	void (*changed)(void *ctx);

@@ -238,8 +238,10 @@ static bool
 want(void *ctx, const struct registry_event *ev)
 {
 	struct wanted *w = ctx;
+	const struct event_id *only = w->g->opts.only;
 
-	if (!ev->accredited || is_known(w->g, &ev->id))
+	if (!ev->accredited || is_known(w->g, &ev->id) ||
+	    (only && !ID_EQ(only, &ev->id)))
 		return true;
 	if (w->n == w->cap) {
 		size_t cap = w->cap ? w->cap * 2 : 64;
