@@ -178,7 +178,7 @@ void ledger_block_free(struct ledger_block *b);
 DEFINE_CLEANUP(struct ledger_block *, ledger_block_free);
 
 /*
- * Who takes the blocks.  Only final blocks are given to block(), in order,
+ * Who takes the blocks.  Only final blocks are given to blocks(), in order,
  * each once and several at a time while they are old; the sink keeps the
  * position durably with their effects, of all or of none.
  * Transactions that are not final yet (pool, newest blocks) are given to

@@ -339,9 +339,19 @@ net_height(void)
 	return block[tip[MAIN]].height;
 }
 
+/* When block ${at} of the chain that ends at ${end} became final. */
+static int64_t
+final_at(int end, int at)
+{
+	while (block[end].height > block[at].height + NET_DEPTH - 1)
+		end = block[end].parent;
+	return block[end].height < block[at].height + NET_DEPTH - 1 ?
+	    0 :
+	    block[end].time - EPOCH;
+}
+
 bool
-net_place(unsigned node, size_t d, uint64_t *out_order, int64_t *out_time,
-    bool *out_final)
+net_place(unsigned node, size_t d, struct net_where *out)
 {
 	bool found = false;
 
@@ -350,11 +360,9 @@ net_place(unsigned node, size_t d, uint64_t *out_order, int64_t *out_time,
 		for (unsigned i = 0; i < block[at].n; i++) {
 			if (!(tx[block[at].tx[i]].deeds >> d & 1))
 				continue;
-			*out_order = block[at].height << 24 | i;
-			*out_time = block[at].time;
-			*out_final = block[tip[node]].height -
-				block[at].height + 1 >=
-			    NET_DEPTH;
+			out->order = block[at].height << 24 | i;
+			out->time = block[at].time;
+			out->final_at = final_at(tip[node], at);
 			found = true;
 			break;
 		}

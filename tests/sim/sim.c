@@ -44,11 +44,9 @@ tell_story(void)
 
 	for (size_t i = 0; i < ndeeds; i++) {
 		const struct ev *e = &deed[i].ev;
-		uint64_t order = 0;
-		int64_t time;
-		bool final = false;
+		struct net_where at = { 0 };
 
-		(void)net_place(MAIN, i, &order, &time, &final);
+		(void)net_place(MAIN, i, &at);
 		(void)fprintf(stderr,
 		    "  %zu: %s %s effect %d n %llu seen %llu until %lld, "
 		    "first seen %lld, block %llu%s\n",
@@ -57,7 +55,8 @@ tell_story(void)
 		    (unsigned long long)e->d.n,
 		    (unsigned long long)(e->d.nseen ? e->d.seen[0].n : 0),
 		    (long long)e->d.until, (long long)net_seen(i),
-		    (unsigned long long)(order >> 24), final ? " final" : "");
+		    (unsigned long long)(at.order >> 24),
+		    at.final_at ? " final" : "");
 	}
 }
 
@@ -82,10 +81,8 @@ sim_fail(const char *fmt, ...)
 
 /* ---- who knows all ---- */
 
-static struct {
-	uint64_t order;
-	int64_t time;
-} was_final[EVENTS]; /* in some part of the network, at some time */
+/* In some part of the network, at some time. */
+static struct net_where was_final[EVENTS];
 
 /* Of several places that of the main part. */
 static void
@@ -93,16 +90,10 @@ note_final(void)
 {
 	for (size_t i = 0; i < ndeeds; i++)
 		for (int node = NODES; --node >= 0;) {
-			uint64_t order;
-			int64_t time;
-			bool final;
+			struct net_where at;
 
-			if (net_place(
-				(unsigned)node, i, &order, &time, &final) &&
-			    final) {
-				was_final[i].order = order;
-				was_final[i].time = time;
-			}
+			if (net_place((unsigned)node, i, &at) && at.final_at)
+				was_final[i] = at;
 		}
 }
 
@@ -169,13 +160,31 @@ knowing(int64_t cut)
  * fresh, has ceased to.
  */
 static int64_t
-counts_from(size_t i)
+shown_from(size_t i)
 {
 	int64_t any = net_since(ANY, i), own = net_since(OTHER, i);
 
 	if (any < net.minor_at)
 		any = net.minor_at;
 	return own > 0 && own < any ? own : any;
+}
+
+/* A delegation, and what rests on one, counts once that is final. */
+static int64_t
+counts_from(size_t i)
+{
+	const struct event_id *on = deed[i].ev.kind == DELEGATES ?
+	    &deed[i].ev.src.id :
+	    &deed[i].ev.d.delegation;
+	int64_t from = shown_from(i);
+
+	for (size_t k = 0; k < ndeeds; k++) {
+		int64_t at = was_final[k].final_at;
+
+		if (ID_EQ(&deed[k].ev.src.id, on) && (at == 0 || at > from))
+			from = at ? at : net.now;
+	}
+	return from;
 }
 
 /*

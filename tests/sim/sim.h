@@ -75,8 +75,12 @@ void net_lose_pools(void);
  * ANY, all the time, 0: it is not; where a node's chain has it. */
 int64_t net_seen(size_t d);
 int64_t net_since(unsigned where, size_t d);
-bool net_place(unsigned node, size_t d, uint64_t *out_order, int64_t *out_time,
-    bool *out_final);
+struct net_where {
+	uint64_t order;
+	int64_t time;     /* of the block */
+	int64_t final_at; /* net.now of the block that made it final, 0: none */
+};
+bool net_place(unsigned node, size_t d, struct net_where *out);
 uint64_t net_height(void);
 struct ledger_node *net_client(unsigned node);
 
