@@ -169,21 +169,39 @@ shown_from(size_t i)
 	return own > 0 && own < any ? own : any;
 }
 
-/* A delegation, and what rests on one, counts once that is final. */
+static int64_t
+once_final(size_t i, int64_t from)
+{
+	int64_t at = was_final[i].final_at;
+
+	if (at == 0)
+		return net.now;
+	return at > from ? at : from;
+}
+
+static bool
+narrows(const struct ev *e)
+{
+	return e->kind != DELEGATES &&
+	    (e->kind != DECIDES ||
+		(e->d.effect != EVENT_GRANT && e->d.effect != EVENT_REINSTATE));
+}
+
+/*
+ * What widens counts once it is final, also when it denies, as a grant does
+ * that has ended; so does the delegation on which a refusal rests.
+ */
 static int64_t
 counts_from(size_t i)
 {
-	const struct event_id *on = deed[i].ev.kind == DELEGATES ?
-	    &deed[i].ev.src.id :
-	    &deed[i].ev.d.delegation;
+	const struct ev *e = &deed[i].ev;
 	int64_t from = shown_from(i);
 
-	for (size_t k = 0; k < ndeeds; k++) {
-		int64_t at = was_final[k].final_at;
-
-		if (ID_EQ(&deed[k].ev.src.id, on) && (at == 0 || at > from))
-			from = at ? at : net.now;
-	}
+	if (!narrows(e))
+		from = once_final(i, from);
+	for (size_t k = 0; k < ndeeds; k++)
+		if (ID_EQ(&deed[k].ev.src.id, &e->d.delegation))
+			from = once_final(k, from);
 	return from;
 }
 
