@@ -211,13 +211,14 @@ struct ended {
 	bool is;        /* somebody who may has ended it */
 	bool stops;     /* and what rests on it ends with it */
 	uint64_t order; /* from here on */
+	uint64_t final_order;
 };
 
 /* Ends count from first sight, final or not. */
 static struct ended
 find_ends(const struct build *w, const struct fact *f)
 {
-	struct ended out = { .order = UINT64_MAX };
+	struct ended out = { .order = UINT64_MAX, .final_order = UINT64_MAX };
 	struct end key = { .ended = f->src.id };
 	const struct end *e = w->nends ?
 	    bsearch(&key, w->ends, w->nends, sizeof(key), by_ended) :
@@ -233,6 +234,8 @@ find_ends(const struct build *w, const struct fact *f)
 		out.stops |= !e->keep;
 		if (e->src.order < out.order)
 			out.order = e->src.order;
+		if (e->src.final && e->src.order < out.final_order)
+			out.final_order = e->src.order;
 	}
 	return out;
 }
@@ -268,14 +271,17 @@ find_delegation(const struct build *w, const struct event_id *id)
 }
 
 /*
- * The delegation that lets the signer of ${f} widen, if it was live at the
+ * The delegation that lets the signer of ${f} decide, if it was live at the
  * decision's block.  A delegation that is not final, not understood or later
- * on the ledger than the decision was not: the denying side.
+ * on the ledger than the decision was not: the denying side.  So is that an
+ * end which is not final stops what widens but not what narrows: nobody knows
+ * yet which of them comes first.
  */
 static const struct fact *
 live_delegation(const struct build *w, const struct fact *f)
 {
 	const struct fact *d = NULL;
+	struct ended ended;
 	int64_t at = f->src.block_time;
 
 	if (f->has_delegation)
@@ -285,9 +291,11 @@ live_delegation(const struct build *w, const struct fact *f)
 	    !ID_EQ(&d->src.signer, &f->patient) ||
 	    !ID_EQ(&d->representative, &f->src.signer))
 		return NULL;
+	ended = find_ends(w, d);
 	if ((d->powers & EVENT_POWER_DECIDE) == 0 || at < d->from ||
 	    (d->until != 0 && at >= d->until) || d->src.order >= f->src.order ||
-	    find_ends(w, d).order < f->src.order)
+	    (policy_narrows(f) ? ended.final_order : ended.order) <
+		f->src.order)
 		return NULL;
 	return d;
 }

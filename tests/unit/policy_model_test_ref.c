@@ -173,7 +173,9 @@ authorised(const struct story *s, const struct ev *e)
 	if (t < g->g.from || (g->g.until && t >= g->g.until))
 		return false;
 	for (size_t i = 0; i < s->n; i++)
-		if (ends_it(&s->ev[i], g) && s->ev[i].src.order < e->src.order)
+		if (ends_it(&s->ev[i], g) &&
+		    s->ev[i].src.order < e->src.order &&
+		    (s->ev[i].src.final || !narrows(e)))
 			return false;
 	return g->src.order < e->src.order;
 }

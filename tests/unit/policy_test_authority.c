@@ -248,6 +248,21 @@ START_TEST(ended_after_decision)
 }
 END_TEST
 
+/* Which of them comes first is known when both are final. */
+START_TEST(end_not_final_stops_no_refusal)
+{
+	struct event_id via = delegate(&w, REP, NULL);
+
+	add_by(&w, REP, via, EVENT_GRANT, 1);
+	w.pending = _i == 0;
+	end(&w, PATIENT, via, true);
+	want(&w, POLICY_GRANTED);
+	w.pending = true;
+	add_by(&w, REP, via, EVENT_REVOKE, 2);
+	want(&w, _i == 0 ? POLICY_REVOKED : POLICY_GRANTED);
+}
+END_TEST
+
 /* Ended twice: whoever said that all ends is heard, in either order. */
 START_TEST(ended_twice)
 {
@@ -419,6 +434,7 @@ add_authority(Suite *s)
 	tcase_add_loop_test(
 	    period, delegation_period, 0, (int)ARRAY_LEN(moments));
 	tcase_add_loop_test(period, ended_twice, 0, 2);
+	tcase_add_loop_test(period, end_not_final_stops_no_refusal, 0, 2);
 	suite_add_tcase(s, period);
 	CASE("ends", ended_before_decision, ended_after_decision,
 	    ended_uncovers_nothing, end_by_another, end_not_understood,
