@@ -191,6 +191,11 @@ open_tables(struct registry *r, const char *dir)
 	const struct db_opts opts = { "registry", VERSION, MAP_BYTES };
 	enum err e = db_open(dir, &opts, &r->db);
 
+	if (e == ERR_UNSUPPORTED)
+		e = err_say(e,
+		    "'%s' was made by another version; remove this folder: it "
+		    "is made anew from the ledger",
+		    dir);
 	for (unsigned i = 0; e == ERR_OK && i < TAB_COUNT; i++)
 		e = db_table(r->db, registry_tab_names[i], &r->tab[i]);
 	return e;

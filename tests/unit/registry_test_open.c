@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "db/db.h"
 #include "registry_test.h"
 
 static void
@@ -140,6 +141,28 @@ START_TEST(new_reading_key_opens_what_is_there)
 END_TEST
 
 /* Reading again finds what is not understood as it was. */
+START_TEST(another_version_is_refused)
+{
+	const struct db_opts old = { "registry", 1, 1 << 20 };
+	CLEANUP(secret_free) struct secret *rest = NULL;
+	char dir[80];
+	struct db *d = NULL;
+
+	OK(seal_rest_key(W.id[AT_B], "registry", &rest));
+	world_close(AT_B);
+	(void)snprintf(dir, sizeof(dir), "%s/old", W.dir);
+	OK(db_open(dir, &old, &d));
+	db_close(d);
+	FAILS(registry_open(
+		  &(struct registry_opts){
+		      .dir = dir, .rest_key = rest, .reader = W.reader[AT_B] },
+		  &W.reg[AT_B]),
+	    ERR_UNSUPPORTED);
+	ck_assert_ptr_nonnull(
+	    strstr(err_detail(ERR_UNSUPPORTED), "made anew from the ledger"));
+}
+END_TEST
+
 START_TEST(opaque_stays_opaque)
 {
 	CLEANUP_SEALED struct sealed s = { 0 }, t = { 0 }, u = { 0 };
@@ -479,6 +502,7 @@ registry_test_open(void)
 	tcase_add_test(tc, another_reader_is_refused);
 	tcase_add_test(tc, new_reading_key_opens_what_is_there);
 	tcase_add_test(tc, opaque_stays_opaque);
+	tcase_add_test(tc, another_version_is_refused);
 	tcase_add_test(tc, nothing_personal_on_disk);
 	tcase_add_test(tc, damaged_row_is_corrupt);
 	tcase_add_test(tc, killed_in_a_batch);
