@@ -192,7 +192,7 @@ open_tables(struct registry *r, const char *dir)
 	enum err e = db_open(dir, &opts, &r->db);
 
 	if (e == ERR_UNSUPPORTED)
-		e = err_say(e,
+		return err_say(ERR_UNSUPPORTED,
 		    "'%s' was made by another version; remove this folder: it "
 		    "is made anew from the ledger",
 		    dir);
