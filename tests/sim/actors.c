@@ -615,7 +615,8 @@ clinic_has(size_t d)
 	return final ||
 	    (deed[d].ev.kind == DECIDES && is->effect != EVENT_GRANT &&
 		is->effect != EVENT_REINSTATE &&
-		(!is->has_delegation || holds(&is->delegation, &final)));
+		(!is->has_delegation ||
+		    (holds(&is->delegation, &final) && final)));
 }
 
 uint64_t

@@ -110,11 +110,24 @@ find_place(struct ev *e, size_t i)
 
 static bool clinic_saw[EVENTS]; /* ever */
 
+/* Whoever decided it had no power any more: it is a number and nothing else. */
+static bool
+is_void(const struct ev *e)
+{
+	for (size_t k = 0; e->d.has_delegation && k < ndeeds; k++)
+		if (deed[k].ev.kind == ENDS && was_final[k].final_at != 0 &&
+		    ID_EQ(&deed[k].ev.ended, &e->d.delegation))
+			return true;
+	return false;
+}
+
 static void
 note_seen(void)
 {
+	note_final();
 	for (size_t i = 0; i < ndeeds; i++)
-		clinic_saw[i] = clinic_saw[i] || clinic_has(i);
+		clinic_saw[i] = clinic_saw[i] ||
+		    (clinic_has(i) && !is_void(&deed[i].ev));
 }
 
 #define EVER INT64_MAX
