@@ -517,9 +517,11 @@ static void
 now_known(struct registry *r, const struct ledger_tx *tx)
 {
 	*known_slot(r, &tx->id) = tx->id;
+	(void)pthread_mutex_lock(&r->lock);
 	for (size_t i = 0; i < r->npending; i++)
 		if (ID_EQ(&r->pending[i].row.tx, &tx->id))
 			r->pending[i].kept = r->pending[i].narrow;
+	(void)pthread_mutex_unlock(&r->lock);
 }
 
 static enum err
